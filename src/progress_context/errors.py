@@ -1,0 +1,113 @@
+"""Every error of the project, one tree.
+
+    ProgressError
+    ├── SettingsError             a setting is missing or malformed: exit code 2
+    ├── LogError
+    │   ├── SchemaMismatch        the database is not at the version this code needs
+    │   ├── LogDamaged            counter row and last position disagree
+    │   ├── LogUnavailable        PostgreSQL cannot be reached or cannot write now: HTTP 503
+    │   └── AppendQueueFull       too much waits to be appended: HTTP 429
+    ├── IntakeError               a request cannot be read as events: HTTP 4xx
+    ├── ReadModelError            a read-model file is wrong: file, line, column, rule
+    ├── EngineError
+    │   ├── CheckpointLost        another worker moved this checkpoint
+    │   └── EventPoisoned         one event makes a read model fail
+    ├── QueryError                a question that has no answer, with its GraphQL code
+    └── LocalError                an embedded server does not start
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class ProgressError(Exception):
+    """Anything this project raises on purpose; the message says what is wrong and what to do."""
+
+
+class SettingsError(ProgressError):
+    """A setting is missing or malformed; the message names it."""
+
+
+class LogError(ProgressError):
+    """The event log cannot do what was asked."""
+
+
+class SchemaMismatch(LogError):
+    """The database schema is not the one this code was written for."""
+
+
+class LogDamaged(LogError):
+    """The counter row and the last stored position disagree: the database was changed by hand."""
+
+
+class LogUnavailable(LogError):
+    """PostgreSQL cannot be reached, or cannot write, at the moment. Nothing was acknowledged."""
+
+
+class AppendQueueFull(LogError):
+    """More events wait to be appended than the queue may hold; try again after `retry_after` s."""
+
+    def __init__(self, waiting: int, retry_after: float) -> None:
+        super().__init__(f"{waiting} events are waiting to be appended; retry in {retry_after:g} s")
+        self.waiting = waiting
+        self.retry_after = retry_after
+
+
+@dataclass
+class IntakeError(ProgressError):
+    """A request that cannot be read as events: `status` is the HTTP answer, `path` the field."""
+
+    status: int
+    code: str
+    message: str
+    path: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+@dataclass
+class ReadModelError(ProgressError):
+    """A read-model file breaks a rule, at a line and column counted from 1."""
+
+    file: str
+    line: int
+    column: int
+    rule: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message} [{self.rule}]"
+
+
+class EngineError(ProgressError):
+    """The projection engine cannot go on."""
+
+
+class CheckpointLost(EngineError):
+    """Another worker moved the checkpoint: it owns the read models now; stop, do not retry."""
+
+
+class EventPoisoned(EngineError):
+    """The event at `position` makes a read model fail."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(f"the event at position {position} cannot be folded: {reason}")
+        self.position = position
+        self.reason = reason
+
+
+@dataclass
+class QueryError(ProgressError):
+    """A question without an answer; `code` is the stable GraphQL error code."""
+
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class LocalError(ProgressError):
+    """An embedded server does not start or stop."""

@@ -1,0 +1,1 @@
+"""The event log: append-only, contiguous positions, visible in order."""
