@@ -1,19 +1,19 @@
 """Every error of the project, one tree.
 
-    ProgressError
-    ├── SettingsError             a setting is missing or malformed: exit code 2
-    ├── LogError
-    │   ├── SchemaMismatch        the database is not at the version this code needs
-    │   ├── LogDamaged            counter row and last position disagree
-    │   ├── LogUnavailable        PostgreSQL cannot be reached or cannot write now: HTTP 503
-    │   └── AppendQueueFull       too much waits to be appended: HTTP 429
-    ├── IntakeError               a request cannot be read as events: HTTP 4xx
-    ├── ReadModelError            a read-model file is wrong: file, line, column, rule
-    ├── EngineError
-    │   ├── CheckpointLost        another worker moved this checkpoint
-    │   └── EventPoisoned         one event makes a read model fail
-    ├── QueryError                a question that has no answer, with its GraphQL code
-    └── LocalError                an embedded server does not start
+ProgressError
+├── SettingsError             a setting is missing or malformed: exit code 2
+├── LogError
+│   ├── SchemaMismatch        the database is not at the version this code needs
+│   ├── LogDamaged            counter row and last position disagree
+│   ├── LogUnavailable        PostgreSQL cannot be reached or cannot write now: HTTP 503
+│   └── AppendQueueFull       too much waits to be appended: HTTP 429
+├── IntakeError               a request cannot be read as events: HTTP 4xx
+├── ReadModelError            a read-model file is wrong: file, line, column, rule
+├── EngineError
+│   ├── CheckpointLost        another worker moved this checkpoint
+│   └── EventPoisoned         one event makes a read model fail
+├── QueryError                a question that has no answer, with its GraphQL code
+└── LocalError                an embedded server does not start
 """
 
 from __future__ import annotations

@@ -1,0 +1,106 @@
+"""Connections to PostgreSQL, and statements kept in `.sql` files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import asyncpg
+
+from progress_context.errors import LogUnavailable
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:  # the classes are generic in the stubs only
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+T = TypeVar("T")
+
+Role = Literal["progress_command", "progress_projection", "progress_query"]
+
+# What a client sees when the server stops, starts, has no room left or was promoted away.
+UNAVAILABLE: tuple[type[BaseException], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresSystemError,
+)
+
+
+@cache
+def statement(package: str, name: str) -> str:
+    """The text of `name`.sql in a package of this project."""
+    return (files(package) / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def settings_of(role: Role | None) -> dict[str, str]:
+    """Server settings of every session: UTC, the service's role, no compilation of small queries."""
+    settings = {"timezone": "UTC", "jit": "off", "search_path": "read, pg_catalog"}
+    if role is not None:
+        settings |= {"role": role, "application_name": role.replace("_", "-")}
+    return settings
+
+
+async def connect(url: str, role: Role | None = None) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection in `role`; raises LogUnavailable when the server cannot be reached."""
+    try:
+        return await asyncpg.connect(url, server_settings=settings_of(role), timeout=10)
+    except (*UNAVAILABLE, asyncpg.CannotConnectNowError) as error:
+        raise LogUnavailable(f"PostgreSQL cannot be reached: {error}") from error
+
+
+async def open_pool(url: str, role: Role, *, size: int) -> Pool:
+    """A pool that connects when first used, so a service starts before its database does."""
+    return await asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=size,
+        server_settings=settings_of(role),
+        timeout=5,
+        command_timeout=60,
+        max_inactive_connection_lifetime=600,
+    )
+
+
+@asynccontextmanager
+async def acquire(pool: Pool) -> AsyncGenerator[Connection]:
+    """A connection of the pool; whatever says "the server is away" becomes LogUnavailable."""
+    try:
+        async with pool.acquire(timeout=10) as connection:
+            yield connection
+    except UNAVAILABLE as error:
+        raise LogUnavailable(f"PostgreSQL is not available: {error}") from error
+
+
+async def until_available(attempt: Callable[[], Awaitable[T]], *, patience: float) -> T:
+    """The result of `attempt`, tried again with growing pauses for `patience` seconds."""
+    deadline = asyncio.get_running_loop().time() + patience
+    pause = 0.05
+    while True:
+        try:
+            return await attempt()
+        except LogUnavailable:
+            if asyncio.get_running_loop().time() + pause > deadline:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 2.0)
+
+
+async def fetch_one(connection: Connection, query: str, *arguments: object) -> asyncpg.Record:
+    """The one row a query always has."""
+    row = await connection.fetchrow(query, *arguments)
+    if row is None:
+        raise LookupError(f"no row from: {query}")
+    return row
