@@ -1,0 +1,1 @@
+"""The projection engine: a read model is one SELECT, the engine binds its inputs."""

@@ -1,0 +1,5 @@
+CREATE TABLE :table AS
+SELECT :columns FROM (
+:select
+) AS fresh
+  WITH NO DATA

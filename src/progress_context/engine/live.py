@@ -1,0 +1,109 @@
+"""The realtime statement: fold the positions after the checkpoint into every table, in one commit.
+
+One statement does it all, so nothing can happen between its parts. Its CTEs, for each model in turn:
+`x.delta` the SELECT over the new events or the changes of its inputs, `x.old` the stored rows of the same
+groups, `x.merged` both together, `x.new` the rows written, `x.changes` new rows with weight +1 and the old
+ones they replace with weight -1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from progress_context.engine.bind import bound, policy_relation
+from progress_context.engine.definition import EVENTS, POLICY, Policy
+from progress_context.engine.template import fill, literal, quote, quote_all
+from progress_context.engine.version import Version
+
+
+def live_statement(versions: Sequence[Version], policy: Policy) -> str:
+    """Parameters: $1 after, $2 up to, $3 version ids. One row: see `live.sql`."""
+    linear = [version for version in versions if not version.model.is_view]
+    sources = {name for version in versions for name in version.model.inputs}
+    tables = {version.name: version for version in linear}
+    parts = [_maintain(version, tables, policy, captured=version.name in sources) for version in linear]
+    return fill(
+        "live",
+        events=fill("events", scope="event.position > $1", upto="$2"),
+        models=",\n".join(parts),
+        changed=_changed_learners(versions, tables),
+    )
+
+
+def _maintain(version: Version, tables: Mapping[str, Version], policy: Policy, *, captured: bool) -> str:
+    template = "maintain_rollup" if version.model.is_rollup else "maintain_fold"
+    text = fill(
+        template,
+        table=version.table,
+        select=bound(version.model, _changes_of_inputs(version, policy)),
+        columns=quote_all(version.columns),
+        grain=quote_all(version.model.grain),
+        same_grain=version.same_grain("stored", "delta"),
+        old_grain=version.same_grain("old", "delta"),
+        merged=", ".join(_merged_columns(version)),
+        set=", ".join(f"{quote(c)} = EXCLUDED.{quote(c)}" for c in version.values) or _touch(version),
+        stored_values=quote_all(version.values, prefix="stored."),
+        excluded_values=quote_all(version.values, prefix="EXCLUDED."),
+        delta=quote(f"{version.name}.delta"),
+        old=quote(f"{version.name}.old"),
+        merged_rows=quote(f"{version.name}.merged"),
+        gone=quote(f"{version.name}.gone"),
+        new=quote(f"{version.name}.new"),
+    )
+    if captured:
+        text += ",\n" + fill(
+            "capture_changes",
+            changes=quote(f"{version.name}.changes"),
+            old=quote(f"{version.name}.old"),
+            new=quote(f"{version.name}.new"),
+            columns=quote_all(version.columns),
+            old_columns=quote_all(version.columns, prefix="old."),
+            replaced=_replaced(version),
+        )
+    return text
+
+
+def _changes_of_inputs(version: Version, policy: Policy) -> dict[str, str]:
+    kind = "IS NOT NULL" if version.model.by_learner else "IS NULL"
+    ctes: dict[str, str] = {}
+    for name in version.model.inputs:
+        if name == EVENTS:
+            ctes[name] = f'SELECT * FROM "new.events" WHERE learner_key {kind}'
+        elif name == POLICY:
+            ctes[name] = policy_relation(policy)
+        else:
+            ctes[name] = f"SELECT * FROM {quote(f'{name}.changes')}"
+    return ctes
+
+
+def _merged_columns(version: Version) -> list[str]:
+    grain = [f"delta.{quote(column)}" for column in version.model.grain]
+    values = [f"{version.merged(c, 'old', 'delta')} AS {quote(c)}" for c in version.values]
+    return grain + values
+
+
+def _touch(version: Version) -> str:
+    first = quote(version.model.grain[0])
+    return f"{first} = EXCLUDED.{first}"
+
+
+def _replaced(version: Version) -> str:
+    """Old rows count as replaced when their group was written anew, or vanished."""
+    written = (
+        f"EXISTS (SELECT FROM {quote(f'{version.name}.new')} AS new WHERE {version.same_grain('new', 'old')})"
+    )
+    if not version.model.is_rollup:
+        return written
+    return f"{written} OR old.row_id IN (SELECT row_id FROM {quote(f'{version.name}.gone')})"
+
+
+def _changed_learners(versions: Sequence[Version], tables: Mapping[str, Version]) -> str:
+    """A JSON object: for each stored view, the learners whose inputs changed."""
+    pairs: list[str] = []
+    for version in versions:
+        if version.model.is_view:
+            changes = [quote(f"{name}.changes") for name in version.model.inputs if name in tables]
+            keys = " UNION ".join(f"SELECT learner_key FROM {relation}" for relation in changes)
+            keys = keys or "SELECT NULL::bigint WHERE false"
+            pairs.append(f"{literal(version.name)}, (SELECT jsonb_agg(learner_key) FROM ({keys}) AS changed)")
+    return f"jsonb_build_object({', '.join(pairs)})"

@@ -1,0 +1,146 @@
+"""The books of the engine: which versions exist, which is active, how far each has come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from progress_context.engine.bind import NOBODY, bound, stored_inputs
+from progress_context.engine.catalog import Catalog
+from progress_context.engine.definition import ReadModel
+from progress_context.engine.template import fill, quote, quote_all
+from progress_context.engine.version import Version
+from progress_context.log.database import Connection
+
+ACTIVE = """
+    SELECT read_model, version_id, fingerprint, table_name
+      FROM engine.versions WHERE status = 'active'
+"""
+ADD_VERSION = """
+    INSERT INTO engine.versions (read_model, fingerprint, table_name, status)
+    VALUES ($1, $2, $3, 'building') RETURNING version_id
+"""
+TABLE_NAMES = "SELECT table_name FROM engine.versions WHERE read_model = $1"
+COLUMNS = """
+    SELECT attname FROM pg_attribute
+     WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+"""
+
+
+async def active_versions(connection: Connection, catalog: Catalog) -> dict[str, Version]:
+    """The active version of every read model that the catalog defines as it stands in the database."""
+    versions: dict[str, Version] = {}
+    rows = {row["read_model"]: row for row in await connection.fetch(ACTIVE)}
+    for model in catalog.stored():
+        row = rows.get(model.name)
+        if row is not None and row["fingerprint"] == model.fingerprint:
+            columns = await _columns_of(connection, row["table_name"])
+            versions[model.name] = Version(model, row["version_id"], row["table_name"], columns)
+    return versions
+
+
+async def create_versions(
+    connection: Connection, catalog: Catalog, models: Iterable[ReadModel]
+) -> dict[str, Version]:
+    """Empty tables for new versions of `models` (inputs among them, inputs first), all `building`."""
+    await connection.execute("LOCK TABLE engine.versions IN SHARE ROW EXCLUSIVE MODE")
+    versions: dict[str, Version] = {}
+    for model in models:
+        versions[model.name] = await _create_version(connection, catalog, model, versions)
+    return versions
+
+
+async def drop_versions(connection: Connection, version_ids: Sequence[int]) -> None:
+    """Throw tables and their entries away."""
+    rows = await connection.fetch(
+        "DELETE FROM engine.versions WHERE version_id = ANY ($1::bigint[]) RETURNING table_name", version_ids
+    )
+    for row in rows:
+        await connection.execute(f"DROP TABLE IF EXISTS read.{quote(row['table_name'])}")
+
+
+async def positions(connection: Connection, versions: Iterable[Version], *, lock: bool = False) -> set[int]:
+    """The positions of the checkpoints, all alike in a sound database; `lock` holds them still."""
+    rows = await connection.fetch(
+        "SELECT position FROM engine.checkpoints WHERE version_id = ANY ($1::bigint[])"
+        f" ORDER BY version_id {'FOR UPDATE' if lock else ''}",
+        [version.version_id for version in versions],
+    )
+    return {row["position"] for row in rows}
+
+
+async def activate(connection: Connection, versions: Mapping[str, Version]) -> None:
+    """Make these the active versions: their predecessors retire, the views of that name follow."""
+    names = list(versions)
+    await connection.execute(
+        "UPDATE engine.versions SET status = 'retired'"
+        " WHERE read_model = ANY ($1::text[]) AND status = 'active'",
+        names,
+    )
+    await connection.execute(
+        "UPDATE engine.versions SET status = 'active', activated_at = now()"
+        " WHERE version_id = ANY ($1::bigint[])",
+        [version.version_id for version in versions.values()],
+    )
+    for version in versions.values():
+        view = f"read.{quote(version.name)}"
+        await connection.execute(f"DROP VIEW IF EXISTS {view}")
+        await connection.execute(f"CREATE VIEW {view} AS SELECT * FROM {version.table}")
+
+
+async def retire_unknown(connection: Connection, catalog: Catalog) -> list[str]:
+    """Retire active versions of read models nobody defines any more, and return their names."""
+    known = [model.name for model in catalog.stored()]
+    rows = await connection.fetch(
+        "UPDATE engine.versions SET status = 'retired'"
+        " WHERE status = 'active' AND read_model <> ALL ($1::text[]) RETURNING read_model",
+        known,
+    )
+    for row in rows:
+        await connection.execute(f"DROP VIEW IF EXISTS read.{quote(row['read_model'])}")
+    return [row["read_model"] for row in rows]
+
+
+async def drop_outdated(connection: Connection) -> None:
+    """Drop retired versions but the latest of each read model, which is kept for a rollback."""
+    rows = await connection.fetch(
+        "SELECT version_id FROM ("
+        "  SELECT version_id, row_number() OVER (PARTITION BY read_model ORDER BY activated_at DESC) AS age"
+        "    FROM engine.versions WHERE status = 'retired') AS retired WHERE age > 1"
+    )
+    await drop_versions(connection, [row["version_id"] for row in rows])
+
+
+async def _create_version(
+    connection: Connection, catalog: Catalog, model: ReadModel, versions: Mapping[str, Version]
+) -> Version:
+    taken = {row["table_name"] for row in await connection.fetch(TABLE_NAMES, model.name)}
+    table_name = _free_name(f"{model.name}__{model.fingerprint[:6]}", taken)
+    draft = Version(model, 0, table_name, ())
+    inputs = stored_inputs(draft, versions, catalog.policy, NOBODY, upto="0")
+    select = bound(model, inputs)
+    description = await connection.prepare(select)
+    columns = tuple(attribute.name for attribute in description.get_attributes())
+    version_id = await connection.fetchval(ADD_VERSION, model.name, model.fingerprint, table_name)
+    version = Version(model, version_id, table_name, columns)
+    await connection.execute(
+        fill("create_table", table=version.table, columns=version.complete("fresh"), select=select)
+    )
+    await connection.execute(f"ALTER TABLE {version.table} ADD PRIMARY KEY ({quote_all(model.grain)})")
+    await connection.execute(
+        "INSERT INTO engine.checkpoints (version_id, position) VALUES ($1, 0)", version_id
+    )
+    return version
+
+
+async def _columns_of(connection: Connection, table_name: str) -> tuple[str, ...]:
+    rows = await connection.fetch(COLUMNS, f"read.{quote(table_name)}")
+    return tuple(row["attname"] for row in rows)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    number = 1
+    candidate = name
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    return candidate
