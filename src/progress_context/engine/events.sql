@@ -9,6 +9,7 @@ SELECT event.position,
        event.learning_day,
        event.recorded_at,
        event.data,
+       coalesce(event.context->>'timezone', substring(event.context->>'time' FROM '[+-][0-9]{2}:[0-9]{2}$')) AS zone,
        1 AS weight
   FROM log.events AS event
  WHERE :scope

@@ -12,7 +12,7 @@ PLACE = re.compile(r"(?<!:):([a-z_]+)\b")
 
 def template(name: str) -> str:
     """The text of `engine/<name>.sql` without its comments."""
-    lines = statement(__package__ or "", name).splitlines()
+    lines = statement(__package__, name).splitlines()
     return "\n".join(line for line in lines if not line.lstrip().startswith("--"))
 
 

@@ -40,9 +40,14 @@ UNAVAILABLE: tuple[type[BaseException], ...] = (
 
 
 @cache
-def statement(package: str, name: str) -> str:
+def resource(package: str | None, file: str) -> str:
+    """The text of a file in a package of this project."""
+    return (files(package or "") / file).read_text(encoding="utf-8")
+
+
+def statement(package: str | None, name: str) -> str:
     """The text of `name`.sql in a package of this project."""
-    return (files(package) / f"{name}.sql").read_text(encoding="utf-8")
+    return resource(package, f"{name}.sql")
 
 
 def settings_of(role: Role | None) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ class Migration(NamedTuple):
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
+@cache
 def migrations() -> list[Migration]:
     """All migrations, in order."""
     folder = files("progress_context.log") / "migrations"

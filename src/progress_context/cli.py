@@ -1,0 +1,280 @@
+"""The command line: one command per thing a person wants to do."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from progress_context import __version__
+from progress_context.errors import ProgressError, ReadModelError, SettingsError
+from progress_context.settings import Settings, describe
+
+EXIT_CODES: dict[type[ProgressError], int] = {SettingsError: 2, ReadModelError: 2}
+SAMPLE_LEARNERS = 30
+SAMPLE_DAYS = 400
+
+console = Console(stderr=True)
+app = App(
+    name="progress-context",
+    help="Event-sourced learning progress: keeps every event, shows every angle.",
+    version=__version__,
+)
+importing = App(name="import", help="Bring in events from files.")
+app.command(importing)
+
+
+@app.command
+def up(*, data_dir: Path | None = None, sample: bool = False) -> None:
+    """Run everything on this machine until Ctrl-C: PostgreSQL, Valkey and the three services.
+
+    Settings DATABASE_URL and REDIS_URL, where set, are used instead of the embedded servers.
+
+    Parameters
+    ----------
+    data_dir
+        Where the data lives; it survives a restart. Default: this user's data folder.
+    sample
+        Fill an empty store with generated learners.
+    """
+    from progress_context.local.data_dir import default_data_dir
+    from progress_context.services.all_in_one import OneMachine
+
+    settings = Settings.from_environment()
+    folder = (data_dir or default_data_dir()).absolute()
+    with OneMachine(settings, folder, lambda text: console.print(f"[dim]{text}[/]")) as machine:
+        if sample and machine.log_is_empty():
+            console.print("[dim]loading a sample of simulated learners[/]")
+            simulate(learners=SAMPLE_LEARNERS, days=SAMPLE_DAYS, post=machine.command_url)
+        console.print(f"\n  dashboard  {machine.query_url}/")
+        console.print(f"  GraphQL    {machine.query_url}/graphql")
+        console.print(f"  events     {machine.command_url}/events")
+        console.print(f"  data       {folder}\n")
+        console.print("Ctrl-C stops everything.")
+        machine.wait()
+
+
+@app.command
+def serve(service: Literal["command", "projection", "query"], /) -> None:
+    """Run one service until SIGTERM or Ctrl-C.
+
+    Parameters
+    ----------
+    service
+        command receives events, projection keeps the read models, query answers GraphQL.
+    """
+    from importlib import import_module
+
+    from progress_context.services.server import run
+
+    settings = Settings.from_environment()
+    _need_database(settings)
+    module = import_module(f"progress_context.services.{service}")
+    run(lambda stop: module.serve(settings, stop))
+
+
+@app.command
+def migrate() -> None:
+    """Bring the database at DATABASE_URL to the schema this version needs."""
+    from progress_context.services.all_in_one import migrated
+
+    settings = Settings.from_environment()
+    _need_database(settings)
+    applied = asyncio.run(migrated(settings.database_url))
+    console.print(f"applied {', '.join(applied)}" if applied else "nothing to do")
+
+
+@app.command
+def settings() -> None:
+    """List every setting: its environment variable, default and meaning."""
+    table = Table("variable", "default", "meaning", box=None)
+    for row in describe():
+        table.add_row(*row)
+    Console().print(table)
+
+
+@app.command
+def rebuild(*names: str, all_: Annotated[bool, Parameter("--all")] = False, shards: int = 2) -> None:
+    """Compute read models anew from all events, beside the live ones, and swap.
+
+    Serving and live maintenance go on meanwhile.
+
+    Parameters
+    ----------
+    names
+        Read models to rebuild.
+    all_
+        Rebuild every stored read model.
+    shards
+        Parts worked on at the same time.
+    """
+    from progress_context.engine import rebuild as engine
+    from progress_context.log.database import open_pool
+    from progress_context.services.projection import catalog_of
+
+    settings = Settings.from_environment()
+    _need_database(settings)
+    catalog = catalog_of(settings)
+    stored = [model.name for model in catalog.stored()]
+    if unknown := set(names) - set(stored):
+        raise SettingsError(
+            f"no stored read model {', '.join(sorted(unknown))}; there are {', '.join(stored)}"
+        )
+    if not names and not all_:
+        raise SettingsError(f"name read models or give --all; there are {', '.join(stored)}")
+
+    async def work(bar: Progress) -> int:
+        task = bar.add_task("rebuilding", total=None)
+        pool = await open_pool(settings.database_url, "progress_projection", size=shards + 2)
+        try:
+            return await engine.rebuild(
+                pool, catalog, stored if all_ else names, shards=shards,
+                report=lambda p: bar.update(task, completed=p.done, total=p.total),
+            )  # fmt: skip
+        finally:
+            await pool.close()
+
+    with _progress(MofNCompleteColumn()) as bar:
+        position = asyncio.run(work(bar))
+    console.print(f"rebuilt, and swapped at position {position:,}")
+
+
+@importing.command
+def xapi(
+    *files: Path, url: str | None = None, from_start: bool = False, data_dir: Path | None = None
+) -> None:
+    """Import xAPI statements through the running service: JSON arrays, JSON lines, gzip, or - for stdin.
+
+    An interrupted import goes on where it stopped when the same command is given again.
+
+    Parameters
+    ----------
+    files
+        Files of statements.
+    url
+        Address of progress-command-service. Default: this machine, at PROGRESS_COMMAND_PORT.
+    from_start
+        Send everything again; what is stored already is answered as duplicate.
+    data_dir
+        Where to remember how far an interrupted import came.
+    """
+    from progress_context.feeding.xapi_files import Journal, import_file
+    from progress_context.local.data_dir import default_data_dir
+
+    if not files:
+        raise SettingsError("name at least one file, or - for standard input")
+    for file in files:
+        if str(file) != "-" and not file.is_file():
+            raise SettingsError(f"{file} is no file")
+    address = url or f"http://127.0.0.1:{Settings.from_environment().command_port}"
+    for file in files:
+        journal = Journal(data_dir or default_data_dir(), file, address)
+        if from_start:
+            journal.forget()
+        with _progress(DownloadColumn()) as bar:
+            size = file.stat().st_size if str(file) != "-" else None
+            task = bar.add_task(file.name, total=size)
+            summary = import_file(file, address, journal, lambda done, t=task: bar.update(t, completed=done))
+        console.print(summary.text(), highlight=False)
+
+
+@app.command
+def simulate(
+    *,
+    learners: int = 100,
+    days: int = 90,
+    seed: int = 1,
+    end: datetime | None = None,
+    out: Path | None = None,
+    post: str | None = None,
+    log: bool = False,
+) -> None:
+    """Generate believable learners: the same arguments give the same events, byte for byte.
+
+    Parameters
+    ----------
+    learners
+        How many learners.
+    days
+        How many days of their lives.
+    seed
+        Another seed, other learners.
+    end
+        The last day. Default: yesterday (UTC).
+    out
+        Write JSON lines to this file. Without any target they go to standard output.
+    post
+        Send them to progress-command-service at this address.
+    log
+        Append them straight to the log at DATABASE_URL.
+    """
+    from progress_context.feeding.simulated import to_file, to_log, to_service
+    from progress_context.simulator import Simulation, expected_count
+
+    last = end.date() if end else (datetime.now(UTC) - timedelta(days=1)).date()
+    simulation = Simulation(learners=learners, days=days, seed=seed, end=last)
+    with _progress(MofNCompleteColumn()) as bar:
+        task = bar.add_task("simulating", total=expected_count(simulation))
+
+        def report(done: int) -> None:
+            bar.update(task, completed=done)
+
+        if post:
+            counts = to_service(simulation, post, report)
+        elif log:
+            chosen = Settings.from_environment()
+            _need_database(chosen)
+            counts = asyncio.run(to_log(simulation, chosen, report))
+        elif out:
+            with out.open("wb") as file:
+                counts = to_file(simulation, file, report)
+        else:
+            counts = to_file(simulation, sys.stdout.buffer, report)
+        bar.update(task, total=sum(counts.values()), completed=sum(counts.values()))
+    console.print(", ".join(f"{count:,} {status}" for status, count in counts.items() if count))
+
+
+def main() -> None:
+    """Run the command line; our own errors become one line and an exit code, Ctrl-C a clean 130."""
+    try:
+        app()
+    except ProgressError as error:
+        console.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1))
+    except KeyboardInterrupt:
+        console.print("interrupted")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+def _need_database(settings: Settings) -> None:
+    if not settings.database_url:
+        raise SettingsError(
+            "DATABASE_URL is not set, e.g. postgresql://user:password@host:5432/progress;"
+            " `progress-context up` needs none"
+        )
+
+
+def _progress(amount: ProgressColumn) -> Progress:
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), amount,
+        TimeElapsedColumn(), TimeRemainingColumn(), console=console,
+    )  # fmt: skip

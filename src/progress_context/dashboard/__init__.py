@@ -1,0 +1,1 @@
+"""The dashboard: static pages, served as they are."""

@@ -1,0 +1,1 @@
+"""How services hear of each other: messages are news of a position, never the data itself."""

@@ -1,0 +1,83 @@
+"""Delivery on one machine: PostgreSQL NOTIFY, sent after the commit and coalesced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import asyncpg
+import structlog
+
+from progress_context.errors import LogUnavailable
+from progress_context.log.database import UNAVAILABLE, Pool, Role, acquire, connect
+
+LOG_APPENDED = "progress_log_appended"
+READ_MODELS_CHANGED = "progress_read_models_changed"
+
+log = structlog.get_logger(__name__)
+
+
+class Notifier:
+    """Tells a channel the newest position; positions that come while one is being sent share the next."""
+
+    def __init__(self, pool: Pool, channel: str) -> None:
+        self._pool = pool
+        self._channel = channel
+        self._newest = 0
+        self._news = asyncio.Event()
+
+    def announce(self, position: int) -> None:
+        """Send `position` soon; never waits, never fails."""
+        self._newest = max(self._newest, position)
+        self._news.set()
+
+    async def run(self) -> None:
+        """Send until cancelled. News that cannot be sent are dropped: listeners also poll."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                async with acquire(self._pool) as connection:
+                    await connection.execute("SELECT pg_notify($1, $2)", self._channel, str(self._newest))
+            except LogUnavailable as error:
+                log.warning("notification_dropped", channel=self._channel, error=str(error))
+
+
+async def listen(url: str, role: Role, channel: str, on_news: Callable[[int], None]) -> None:
+    """Call `on_news(position)` for every notification until cancelled; reconnects by itself.
+
+    After each connection `on_news(0)` is called once, since news may have been missed.
+    """
+    while True:
+        try:
+            await _listen_once(url, role, channel, on_news)
+        except (LogUnavailable, *UNAVAILABLE) as error:
+            log.warning("listener_disconnected", channel=channel, error=str(error))
+        await asyncio.sleep(0.5)
+
+
+async def _listen_once(url: str, role: Role, channel: str, on_news: Callable[[int], None]) -> None:
+    connection = await connect(url, role)
+    closed = asyncio.Event()
+
+    def receive(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+        on_news(int(str(payload)))
+
+    connection.add_termination_listener(lambda _: closed.set())
+    try:
+        await connection.add_listener(channel, receive)
+        on_news(0)
+        while not closed.is_set():
+            try:
+                await asyncio.wait_for(closed.wait(), timeout=15)
+            except TimeoutError:
+                await connection.execute("SELECT 1", timeout=10)  # notices a half-open connection
+    finally:
+        await _close(connection)
+
+
+async def _close(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    try:
+        await connection.close(timeout=2)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()

@@ -1,0 +1,1 @@
+"""Feed a running system: import files, send simulated learners."""

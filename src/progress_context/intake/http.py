@@ -1,0 +1,232 @@
+"""`POST /events` and `POST /xapi/statements`: bytes in, one outcome per event out."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from progress_context import telemetry
+from progress_context.errors import AppendQueueFull, IntakeError, LogError
+from progress_context.intake.binary import decode_binary
+from progress_context.intake.cloudevents import decode_batch, decode_lines, decode_structured
+from progress_context.intake.envelope import Parsed
+from progress_context.intake.xapi import map_statement_lines, map_statements
+from progress_context.log.event import NewEvent, Outcome
+
+LINES = frozenset(
+    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"}
+)
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+JSON = {"content-type": "application/json"}
+INFLATE_STEP = 64 * 1024  # bytes unpacked at a time
+
+encode = msgspec.json.Encoder().encode
+
+
+class Inflater(Protocol):
+    """The part of zlib's decompression object that is used here; zlib gives its type no name."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int = 0, /) -> bytes: ...
+
+
+class Submit(Protocol):
+    """How events reach the log."""
+
+    def __call__(self, events: Sequence[NewEvent], size: int) -> Awaitable[list[Outcome]]: ...
+
+
+class Result(msgspec.Struct, omit_defaults=True):
+    """The answer for one event of a request, in the order of the request."""
+
+    status: str
+    source: str | None = None
+    id: str | None = None
+    position: int | None = None
+    path: str | None = None
+    reason: str | None = None
+
+
+class Answer(msgspec.Struct, omit_defaults=True):
+    """The answer for a request: how many of each status, and one result per event."""
+
+    stored: int
+    duplicate: int
+    conflict: int
+    invalid: int
+    results: list[Result]
+
+
+class Intake:
+    """The HTTP face of the log; `clock` and the limits are passed in."""
+
+    def __init__(
+        self,
+        submit: Submit,
+        *,
+        max_body: int,
+        max_events: int,
+        max_skew: timedelta,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._submit = submit
+        self._max_body = max_body
+        self._max_events = max_events
+        self._max_skew = max_skew
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """The routes to mount."""
+        return [
+            Route("/events", self.post_events, methods=["POST"]),
+            Route("/xapi/statements", self.post_statements, methods=["POST"]),
+        ]
+
+    async def post_events(self, request: Request) -> Response:
+        """CloudEvents in structured, batch, newline-delimited or binary mode."""
+        return await self._answer(request, self._decode_events)
+
+    async def post_statements(self, request: Request) -> Response:
+        """xAPI statements: one, an array, or newline-delimited."""
+        return await self._answer(request, self._decode_statements)
+
+    async def _answer(
+        self, request: Request, decode: Callable[[Request, bytes], tuple[list[Parsed], bool]]
+    ) -> Response:
+        try:
+            body = await self._read_body(request)
+            parsed, single = decode(request, body)
+            if len(parsed) > self._max_events:
+                raise IntakeError(
+                    413,
+                    "too_many_events",
+                    f"{len(parsed):,} events; at most {self._max_events:,} in a request",
+                )
+            answer = await self._append(parsed, len(body))
+        except IntakeError as error:
+            return problem(error.status, error.code, error.message, path=error.path)
+        except AppendQueueFull as error:
+            return problem(429, "queue_full", str(error), retry_after=error.retry_after)
+        except LogError as error:
+            return problem(503, "log_unavailable", str(error), retry_after=1.0)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        return respond(answer, single=single)
+
+    async def _append(self, parsed: list[Parsed], size: int) -> Answer:
+        events = [p for p in parsed if isinstance(p, NewEvent)]
+        outcomes = iter(await self._submit(events, size))
+        results = [
+            _result(p, next(outcomes)) if isinstance(p, NewEvent) else _result(p, p.outcome) for p in parsed
+        ]
+        counts = Counter(result.status for result in results)
+        for status, count in counts.items():
+            telemetry.APPENDED.labels(status).inc(count)
+        if unknown := sum(not event.known for event in events):
+            telemetry.UNKNOWN_TYPES.inc(unknown)
+        return Answer(counts["stored"], counts["duplicate"], counts["conflict"], counts["invalid"], results)
+
+    def _decode_events(self, request: Request, body: bytes) -> tuple[list[Parsed], bool]:
+        media_type = _media_type(request)
+        now, skew = self._clock(), self._max_skew
+        if "ce-specversion" in request.headers or "ce-type" in request.headers or "ce-id" in request.headers:
+            return [decode_binary(_text_headers(request), body, now=now, max_skew=skew)], True
+        if media_type == BATCH or (media_type == "application/json" and body.lstrip()[:1] == b"["):
+            return decode_batch(body, now=now, max_skew=skew), False
+        if media_type in LINES:
+            return decode_lines(body, now=now, max_skew=skew), False
+        if media_type in (STRUCTURED, "application/json"):
+            return [decode_structured(body, now=now, max_skew=skew)], True
+        raise _unsupported(media_type, f"{STRUCTURED}, {BATCH}, application/x-ndjson or ce-* headers")
+
+    def _decode_statements(self, request: Request, body: bytes) -> tuple[list[Parsed], bool]:
+        media_type = _media_type(request)
+        now, skew = self._clock(), self._max_skew
+        if media_type in LINES:
+            return map_statement_lines(body, now=now, max_skew=skew), False
+        if media_type == "application/json":
+            return map_statements(body, now=now, max_skew=skew), False
+        raise _unsupported(media_type, "application/json or application/x-ndjson")
+
+    async def _read_body(self, request: Request) -> bytes:
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("identity", "gzip"):
+            raise IntakeError(
+                415, "unsupported_encoding", f"{encoding!r}: send gzip or no encoding", "content-encoding"
+            )
+        decoder: Inflater | None = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in request.stream():
+            for part in [chunk] if decoder is None else _inflate(decoder, chunk):
+                size += len(part)
+                if size > self._max_body:
+                    raise IntakeError(
+                        413, "body_too_large", f"the body is larger than {self._max_body:,} bytes"
+                    )
+                parts.append(part)
+        if decoder is not None and not decoder.eof:
+            raise IntakeError(400, "bad_gzip", "the gzip body ends too early", "content-encoding")
+        return b"".join(parts)
+
+
+def respond(answer: Answer, *, single: bool) -> Response:
+    """201 stored · 200 known already · 207 mixed · 409 conflict · 422 nothing could be stored."""
+    accepted = answer.stored + answer.duplicate
+    refused = answer.conflict + answer.invalid
+    if not refused:
+        status = 201 if answer.stored else 200
+    elif accepted:
+        status = 207
+    else:
+        status = 422 if answer.invalid else 409
+    return Response(encode(answer.results[0] if single else answer), status_code=status, headers=JSON)
+
+
+def problem(
+    status: int, code: str, message: str, *, path: str = "", retry_after: float | None = None
+) -> Response:
+    """A refusal of the whole request, in one shape."""
+    body = {"error": code, "message": message} | ({"path": path} if path else {})
+    headers = JSON | ({"retry-after": str(max(1, round(retry_after)))} if retry_after else {})
+    return Response(encode(body), status_code=status, headers=headers)
+
+
+def _result(parsed: Parsed, outcome: Outcome) -> Result:
+    return Result(outcome.status, parsed.source, parsed.id, outcome.position, outcome.path, outcome.reason)
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+
+
+def _text_headers(request: Request) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+
+
+def _unsupported(media_type: str, wanted: str) -> IntakeError:
+    return IntakeError(415, "unsupported_media_type", f"{media_type!r}: send {wanted}", "content-type")
+
+
+def _inflate(decoder: Inflater, chunk: bytes) -> Iterator[bytes]:
+    """What `chunk` unpacks to, in small parts, so a bomb is seen before it is held."""
+    try:
+        while chunk and not decoder.eof:
+            yield decoder.decompress(chunk, INFLATE_STEP)
+            chunk = decoder.unconsumed_tail
+    except zlib.error as error:
+        raise IntakeError(400, "bad_gzip", f"the body is not gzip: {error}", "content-encoding") from None

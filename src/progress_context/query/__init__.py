@@ -1,0 +1,1 @@
+"""GraphQL over the read models; this side cannot write."""

@@ -1,0 +1,15 @@
+SELECT asked.today,
+       first_active_day AS "firstActiveDay",
+       coalesce(total_active_days, 0) AS "totalActiveDays",
+       coalesce(sessions, 0) AS sessions,
+       coalesce(reviews, 0) AS reviews,
+       coalesce(correct, 0) AS correct,
+       accuracy,
+       coalesce(study_seconds, 0) AS "studySeconds",
+       coalesce(items_seen, 0) AS "itemsSeen",
+       coalesce(items_mastered, 0) AS "itemsMastered",
+       coalesce(items_in_progress, 0) AS "itemsInProgress",
+       coalesce(activities, 0) AS activities,
+       coalesce(current_streak, 0) AS "currentStreak",
+       coalesce(longest_streak, 0) AS "longestStreak"
+  FROM asked LEFT JOIN user_summary ON true

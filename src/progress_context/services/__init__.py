@@ -1,0 +1,1 @@
+"""The services: thin entry points, wiring only."""

@@ -1,0 +1,115 @@
+"""`up`: the three services and their embedded servers on one machine, started and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from progress_context.local.postgres import EmbeddedPostgres
+from progress_context.local.supervision import ProcessGroup
+from progress_context.local.valkey import EmbeddedValkey
+from progress_context.log.database import connect
+from progress_context.log.migrate import check, migrate
+from progress_context.log.read import head
+from progress_context.settings import Settings
+
+Report = Callable[[str], None]
+SERVICES = ("command", "projection", "query")
+
+
+class OneMachine:
+    """Everything on one machine; use as a context manager, then `wait`.
+
+    Servers named in the settings are used as they are, the others are embedded below `data_dir`.
+    """
+
+    def __init__(self, settings: Settings, data_dir: Path, report: Report) -> None:
+        self.settings = settings
+        self._data_dir = data_dir
+        self._report = report
+        self._servers = ExitStack()
+        self._services = ProcessGroup()
+
+    def __enter__(self) -> Self:
+        try:
+            self._start_servers()
+            asyncio.run(migrated(self.settings.database_url))
+            self._start_services()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def command_url(self) -> str:
+        """Where events go."""
+        return f"http://127.0.0.1:{self.settings.command_port}"
+
+    @property
+    def query_url(self) -> str:
+        """Where questions go."""
+        return f"http://127.0.0.1:{self.settings.query_port}"
+
+    def log_is_empty(self) -> bool:
+        """Whether no event was ever stored."""
+        return asyncio.run(_head(self.settings.database_url)) == 0
+
+    def wait(self) -> None:
+        """Serve until SIGINT or SIGTERM."""
+        self._services.run_until_signal()
+
+    def stop(self) -> None:
+        """Services first, then the servers they need."""
+        self._report("stopping the services")
+        self._services.stop_all()
+        self._report("stopping the servers")
+        self._servers.close()
+
+    def _start_servers(self) -> None:
+        if not self.settings.database_url:
+            self._report("starting PostgreSQL")
+            postgres = self._servers.enter_context(EmbeddedPostgres(self._data_dir / "postgres"))
+            self.settings = replace(self.settings, database_url=postgres.url)
+        if not self.settings.redis_url:
+            self._report("starting Valkey")
+            valkey = self._servers.enter_context(EmbeddedValkey(self._data_dir / "valkey"))
+            self.settings = replace(self.settings, redis_url=valkey.url)
+
+    def _start_services(self) -> None:
+        environment = {
+            "DATABASE_URL": self.settings.database_url,
+            "REDIS_URL": self.settings.redis_url,
+        }
+        for name in SERVICES:
+            argv = [sys.executable, "-m", "progress_context", "serve", name]
+            port = getattr(self.settings, f"{name}_port")
+            self._services.add(name, argv, environment, f"http://127.0.0.1:{port}/readyz")
+        self._report("starting the services")
+        self._services.start_all(self._report)
+
+
+async def migrated(database_url: str) -> list[str]:
+    """Bring the database to our schema and check that the log is sound; returns what was applied."""
+    connection = await connect(database_url)
+    try:
+        applied = await migrate(connection)
+        await check(connection)
+        return applied
+    finally:
+        await connection.close()
+
+
+async def _head(database_url: str) -> int:
+    connection = await connect(database_url)
+    try:
+        return await head(connection)
+    finally:
+        await connection.close()

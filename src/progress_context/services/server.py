@@ -1,0 +1,146 @@
+"""Run an ASGI application and background tasks until told to stop, then drain."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import structlog
+import uvloop
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.embed import Server
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from progress_context.errors import ProgressError, SettingsError
+
+Ready = Callable[[], Awaitable[str | None]]
+Task = Callable[[], Coroutine[Any, Any, None]]
+
+DRAIN_SECONDS = 8.0
+
+log = structlog.get_logger(__name__)
+
+
+class Service:
+    """One service: its routes, its background tasks, what `ready` says, what to do before the end.
+
+    `ready` returns `None` or the reason why not. `drain` runs after the last request was taken.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        routes: Sequence[BaseRoute],
+        *,
+        tasks: Sequence[Task] = (),
+        ready: Ready,
+        drain: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.name = name
+        self._tasks = tasks
+        self._ready = ready
+        self._drain = drain
+        self._failed: asyncio.Future[None] | None = None
+        standard = [
+            Route("/healthz", _healthy),
+            Route("/readyz", self._readiness),
+            Route("/metrics", _metrics),
+        ]
+        self.application = Starlette(routes=[*standard, *routes])
+
+    async def serve(self, host: str, port: int, stop: asyncio.Event) -> None:
+        """Listen until `stop` is set, then finish what was begun; a dead background task ends it too."""
+        _refuse_taken(host, port, self.name)
+        async with self._background():
+            server = Server(
+                self.application,
+                address=host,
+                port=port,
+                interface=Interfaces.ASGINL,
+                log_level=LogLevels.warning,
+                http1_settings=HTTP1Settings(max_buffer_size=1 << 20),
+            )
+            serving = asyncio.create_task(server.serve())
+            stopping = asyncio.create_task(stop.wait())
+            failed = self._failed or asyncio.get_running_loop().create_future()
+            log.info("listening", address=f"http://{host}:{port}")
+            await asyncio.wait({serving, stopping, failed}, return_when=asyncio.FIRST_COMPLETED)
+            log.info("stopping")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._finish(server, serving), DRAIN_SECONDS)
+            stopping.cancel()
+            if failed.done():
+                failed.result()
+            if serving.done() and not stop.is_set():
+                raise ProgressError(f"{self.name} cannot listen on {host}:{port}: is the port taken?")
+
+    async def _finish(self, server: Server, serving: asyncio.Task[None]) -> None:
+        server.stop()
+        await serving
+        if self._drain is not None:
+            await self._drain()
+
+    @asynccontextmanager
+    async def _background(self) -> AsyncGenerator[None]:
+        self._failed = asyncio.get_running_loop().create_future()
+        running = [asyncio.create_task(task()) for task in self._tasks]
+        for task in running:
+            task.add_done_callback(self._task_ended)
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and self._failed is not None and not self._failed.done():
+            error = task.exception() or ProgressError(f"a background task of {self.name} ended")
+            self._failed.set_exception(error)
+
+    async def _readiness(self, _request: Request) -> Response:
+        reason = await self._ready()
+        body = {"service": self.name, "ready": reason is None} | ({"reason": reason} if reason else {})
+        return JSONResponse(body, status_code=200 if reason is None else 503)
+
+
+def _refuse_taken(host: str, port: int, name: str) -> None:
+    """Our server shares ports between processes; two systems answering in turn must not happen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingsError(f"{name} cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+async def _healthy(_request: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+async def _metrics(_request: Request) -> Response:
+    return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run `main(stop)` on a fast loop; SIGINT and SIGTERM set `stop`."""
+
+    async def with_signals() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        await main(stop)
+
+    uvloop.run(with_signals())
