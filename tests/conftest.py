@@ -1,0 +1,142 @@
+"""Real servers for the tests: one PostgreSQL for all, a database of its own for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from waiting import eventually
+
+from progress_context.local.ports import free_port
+from progress_context.local.postgres import EmbeddedPostgres
+from progress_context.services.all_in_one import migrated
+
+ROOT = Path(__file__).parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "128MB"}
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder with real data; tests that need it are skipped where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no real data at {SHARED_DATA.relative_to(ROOT.parent)} beside the project")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A short-named folder for servers, gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="pc-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(scratch: Path) -> Iterator[EmbeddedPostgres]:
+    """A real PostgreSQL, without the waiting for disks that only crash tests need."""
+    with EmbeddedPostgres(scratch / "postgres", settings=FAST) as server:
+        asyncio.run(_make_template(server.url))
+        yield server
+
+
+@pytest.fixture
+async def database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """A migrated, empty database of this test's own."""
+    name = f"test_{next(numbers)}"
+    await _execute(postgres.url, f"CREATE DATABASE {name} TEMPLATE template_progress")
+    yield database(postgres.url, name)
+    await _execute(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def service_url(scratch: Path) -> Iterator[str]:
+    """The query service of a whole running system with simulated learners."""
+    with running_system(scratch / "system", "--sample") as system:
+        yield system.query_url
+
+
+class running_system:  # noqa: N801 - reads as a function in `with`
+    """`progress-context up` in a process of its own, on free ports."""
+
+    def __init__(self, data_dir: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
+        self._data_dir = data_dir
+        self._arguments = arguments
+        self._environment = environment or {}
+        self.command_url, self.query_url, self.projection_url = (
+            f"http://127.0.0.1:{free_port()}" for _ in range(3)
+        )
+        self.log = Path(f"{data_dir}.log")
+
+    def __enter__(self) -> running_system:
+        ports = {
+            f"PROGRESS_{name}_PORT": url.rsplit(":", 1)[1]
+            for name, url in (
+                ("COMMAND", self.command_url),
+                ("QUERY", self.query_url),
+                ("PROJECTION", self.projection_url),
+            )
+        }
+        command = [sys.executable, "-m", "progress_context", "up", "--data-dir", str(self._data_dir)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, *self._arguments],
+                env={**os.environ, **ports, **self._environment},
+                stdout=log,
+                stderr=log,
+            )
+        eventually(self._is_serving, timeout=120)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+    def _is_serving(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(f"`up` ended:\n{self.log.read_text()[-4000:]}")
+        return "Ctrl-C stops everything" in self.log.read_text() and answers(f"{self.query_url}/readyz")
+
+
+def answers(url: str) -> bool:
+    """Whether a GET is answered with 2xx."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return 200 <= response.status < 300
+    except OSError:
+        return False
+
+
+def database(url: str, name: str) -> str:
+    """The URL of another database on the same server."""
+    return f"{url.rsplit('/', 1)[0]}/{name}"
+
+
+async def _make_template(url: str) -> None:
+    await _execute(url, "CREATE DATABASE template_progress")
+    await migrated(database(url, "template_progress"))
+
+
+async def _execute(url: str, sql: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
