@@ -1,0 +1,1 @@
+"""How events come in: the catalogue of types, CloudEvents, xAPI, the learning day."""
