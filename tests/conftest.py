@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 from waiting import eventually
 
@@ -25,6 +26,8 @@ from progress_context.services.all_in_one import migrated
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "128MB"}
+
+hypothesis.settings.register_profile("unshrunk", phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate])
 
 numbers = itertools.count(1)
 
@@ -56,6 +59,15 @@ def postgres(scratch: Path) -> Iterator[EmbeddedPostgres]:
 @pytest.fixture
 async def database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     """A migrated, empty database of this test's own."""
+    name = f"test_{next(numbers)}"
+    await _execute(postgres.url, f"CREATE DATABASE {name} TEMPLATE template_progress")
+    yield database(postgres.url, name)
+    await _execute(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+async def module_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """As `database_url`, for the tests of a module."""
     name = f"test_{next(numbers)}"
     await _execute(postgres.url, f"CREATE DATABASE {name} TEMPLATE template_progress")
     yield database(postgres.url, name)

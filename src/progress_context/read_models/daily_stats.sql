@@ -12,7 +12,7 @@ WITH contributions (learner_key, learning_day, weight, reviews, correct, respons
   WHERE  type = 'learning.CorrectnessJudged'
   UNION ALL
   SELECT learner_key, learning_day, weight, 0, 0, 0, 0, 1, 0, 0,
-         round(1000 * least(cap_seconds, (data->>'duration_seconds')::numeric)), 0, 0, 0, 0
+         round(1000 * least(cap_seconds, coalesce((data->>'duration_seconds')::numeric, 0))), 0, 0, 0, 0
   FROM   events CROSS JOIN policy
   WHERE  type = 'learning.ActivityRecorded'
   UNION ALL

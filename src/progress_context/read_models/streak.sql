@@ -4,7 +4,7 @@
 -- grain:  learner_key
 -- update: lazy
 SELECT learner_key,
-       coalesce(max(days) FILTER (WHERE last_day >= asked.today - 1), 0) AS current,
+       coalesce((array_agg(days ORDER BY last_day DESC) FILTER (WHERE last_day >= asked.today - 1))[1], 0) AS current,
        max(days) AS longest,
        max(last_day) AS last_active_day,
        min(first_day) AS first_active_day,
