@@ -13,21 +13,24 @@ import tempfile
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Self
 
 import asyncpg
 import hypothesis
 import pytest
-from waiting import eventually
 
 from progress_context.local.ports import free_port
 from progress_context.local.postgres import EmbeddedPostgres
 from progress_context.services.all_in_one import migrated
+from waiting import eventually
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "128MB"}
 
-hypothesis.settings.register_profile("unshrunk", phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate])
+hypothesis.settings.register_profile(
+    "unshrunk", phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
+)
 
 numbers = itertools.count(1)
 
@@ -93,7 +96,7 @@ class running_system:  # noqa: N801 - reads as a function in `with`
         )
         self.log = Path(f"{data_dir}.log")
 
-    def __enter__(self) -> running_system:
+    def __enter__(self) -> Self:
         ports = {
             f"PROGRESS_{name}_PORT": url.rsplit(":", 1)[1]
             for name, url in (

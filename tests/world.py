@@ -33,7 +33,7 @@ CLEAR = """
 """
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """The process died here, as far as the database can tell."""
 
 
@@ -91,8 +91,8 @@ class World:
         try:
             async with connection.transaction():
                 await maintainer.advance_within(connection, after, upto)
-                raise Crash
-        except Crash:
+                raise CrashError
+        except CrashError:
             return
 
     async def rebuild(self, *, shards: int = 1) -> None:
@@ -127,7 +127,9 @@ class World:
         grain = self.catalog[name].grain
         query = with_ctes([("asked", asked), ("answer", relation)], "SELECT answer.* FROM answer")
         async with self.pool.acquire() as connection:
-            records = await connection.fetch(f"{query} WHERE ($2, $3) IS NOT NULL AND $1 > 0", learner, at, today)
+            records = await connection.fetch(
+                f"{query} WHERE ($2, $3) IS NOT NULL AND $1 > 0", learner, at, today
+            )
         return {tuple(record[c] for c in grain): dict(record) for record in records}
 
 

@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from oracle.compare import differences
 from oracle.decoded import decode
 from oracle.histories import batch_sizes, histories
 from oracle.recount import Policy as OraclePolicy
 from oracle.recount import recount
-from world import World
-
 from progress_context.engine.definition import Policy
 from progress_context.log.event import NewEvent
+from world import World
 
 STORED = ("item_catalogue", "sessions", "item_progress", "daily_stats", "active_days", "streak_runs")
 COMPUTED_WHEN_ASKED = ("accuracy", "incorrect", "average_response_time_ms")
@@ -83,9 +83,7 @@ async def test_a_rebuild_gives_the_rows_that_live_work_gave(
 
 @settings(EXAMPLES, max_examples=15)
 @given(history=histories(), repeated=st.integers(0, 40))
-async def test_delivering_again_changes_nothing(
-    world: World, history: list[NewEvent], repeated: int
-) -> None:
+async def test_delivering_again_changes_nothing(world: World, history: list[NewEvent], repeated: int) -> None:
     await world.clear()
     first = await world.append(history)
     await world.catch_up()
@@ -101,9 +99,7 @@ async def test_delivering_again_changes_nothing(
 
 @settings(EXAMPLES, max_examples=25)
 @given(history=histories(), hours=st.integers(0, 24 * 20))
-async def test_lazy_read_models_equal_the_recount(
-    world: World, history: list[NewEvent], hours: int
-) -> None:
+async def test_lazy_read_models_equal_the_recount(world: World, history: list[NewEvent], hours: int) -> None:
     await world.clear()
     await world.append(history)
     await world.catch_up()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 
 import asyncpg
 import structlog
@@ -215,10 +217,17 @@ class _Group:
 
 def _difference(first: NewEvent, second: NewEvent) -> str | None:
     """The first attribute in which two events of one name differ, `None` when they are the same."""
-    for field in ("type", "version", "learner_id", "occurred_at", "data"):
+    for field in ("type", "version", "learner_id", "occurred_at"):
         if getattr(first, field) != getattr(second, field):
             return {"learner_id": "subject", "occurred_at": "time"}.get(field, field)
+    if first.data != second.data and _json_value(first.data) != _json_value(second.data):
+        return "data"
     return None
+
+
+def _json_value(text: str) -> object:
+    """The value of a JSON text, numbers exact: two texts of one value are the same content."""
+    return json.loads(text, parse_float=Decimal)
 
 
 def _conflict(position: int, path: str) -> Outcome:

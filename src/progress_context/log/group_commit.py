@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from progress_context.errors import AppendQueueFull, LogUnavailable
@@ -64,9 +64,7 @@ class GroupCommit:
                 await self._arrived.wait()
                 await self._commit(self._next_group())
         finally:
-            for waiting in self._queue:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(LogUnavailable("the service is stopping"))
+            self._refuse(self._queue, LogUnavailable("the service is stopping"))
 
     async def drained(self) -> None:
         """Return once nothing waits."""
@@ -97,15 +95,22 @@ class GroupCommit:
         events = [event for waiting in group for event in waiting.events]
         try:
             outcomes = await self._append(events)
+        except asyncio.CancelledError:
+            self._refuse(group, LogUnavailable("the service is stopping; whether this was stored is unknown"))
+            raise
         except Exception as error:  # noqa: BLE001 - every waiting request gets the reason
-            for waiting in group:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(error)
+            self._refuse(group, error)
         else:
             self._answer(group, outcomes)
         finally:
             self.events_waiting -= len(events)
             self.bytes_waiting -= sum(waiting.size for waiting in group)
+
+    @staticmethod
+    def _refuse(group: Iterable[_Waiting], error: Exception) -> None:
+        for waiting in group:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(error)
 
     def _answer(self, group: list[_Waiting], outcomes: list[Outcome]) -> None:
         start = 0
