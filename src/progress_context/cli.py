@@ -265,6 +265,18 @@ def main() -> None:
         sys.exit(0)
 
 
+def commands() -> list[tuple[str, str]]:
+    """(command, first sentence) of everything a person can type, for the docs."""
+    listed: list[tuple[str, str]] = []
+    for group, prefix in ((app, ""), (importing, "import ")):
+        for name in group:
+            function = group[name].default_command
+            if not name.startswith("-") and function is not None:
+                about = (function.__doc__ or "").split("\n\n")[0].strip()
+                listed.append((f"progress-context {prefix}{name}", " ".join(about.split())))
+    return sorted(listed)
+
+
 def _need_database(settings: Settings) -> None:
     if not settings.database_url:
         raise SettingsError(
