@@ -126,7 +126,9 @@ async def test_a_connection_cut_within_the_append_loses_and_doubles_nothing(
     slow, onlooker = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
     await slow.execute("BEGIN; SELECT FROM log.head FOR UPDATE")
     pending = asyncio.create_task(appender.append([EVENT, changed(id="2")]))
-    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    waiting = (
+        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
     while not (pid := await onlooker.fetchval(waiting)):
         assert not pending.done()
     await onlooker.execute("SELECT pg_terminate_backend($1)", pid)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from oracle.folds import Policy, Row, Rows
@@ -14,9 +16,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def decode(name: str, rows: Rows, policy: Policy) -> Rows:
     """The rows of a stored read model as `recount` would give them."""
-    decoders = {
+    decoders: dict[str, Callable[[Row], Row]] = {
         "item_catalogue": _catalogue,
-        "sessions": lambda row: _session(row, policy),
+        "sessions": partial(_session, policy=policy),
         "item_progress": _item,
     }
     decoder = decoders.get(name, dict)

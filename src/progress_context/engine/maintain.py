@@ -35,7 +35,7 @@ class Maintainer:
         self._by_name = {version.name: version for version in versions}
         self._policy = policy
         self._ids = [version.version_id for version in versions]
-        self._live = live_statement(self.versions, policy)
+        self.statement = live_statement(self.versions, policy)
         self._refresh = {v.name: self._refresh_statement(v) for v in versions if v.model.is_view}
 
     async def advance(self, connection: Connection, after: int, upto: int) -> Advance:
@@ -49,7 +49,7 @@ class Maintainer:
 
     async def advance_within(self, connection: Connection, after: int, upto: int) -> Advance:
         """As `advance`, inside the caller's transaction."""
-        row = await connection.fetchrow(self._live, after, upto, self._ids)
+        row = await connection.fetchrow(self.statement, after, upto, self._ids)
         if row is None or not row["moved"]:
             raise CheckpointLost(f"the checkpoint is not at position {after} any more")
         changed: dict[str, list[int] | None] = json.loads(row["changed"])

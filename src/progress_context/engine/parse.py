@@ -10,6 +10,7 @@ from typing import NoReturn, cast, get_args
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
+from sqlglot.tokens import TokenType
 
 from progress_context.engine.definition import RESERVED, Kind, MergeLaw, ReadModel, Update
 from progress_context.errors import ReadModelError
@@ -22,6 +23,7 @@ VOLATILE = frozenset({
     "now", "random", "clock_timestamp", "statement_timestamp", "transaction_timestamp", "timeofday",
     "gen_random_uuid", "nextval", "current_setting", "setseed",
 })  # fmt: skip
+CLOCKS = frozenset({"current_timestamp", "current_date", "current_time", "localtime", "localtimestamp"})
 
 
 class _File:
@@ -68,6 +70,7 @@ def parse(file: str, text: str) -> ReadModel:
         file=file,
     )
     _check_columns(source, model, tree)
+    _check_volatile(source, select)
     _check_kind(source, model, tree)
     return model
 
@@ -182,12 +185,17 @@ def _check_columns(source: _File, model: ReadModel, tree: exp.Query) -> None:
             source.refuse_key("merge", "merge", f"{column!r} is of the grain and does not merge")
     if len(columns) == len(model.grain):
         source.refuse_key("grain", "grain", "every column is of the grain: nothing would be kept")
-    for function in tree.find_all(exp.Func):
-        name = (function.name if isinstance(function, exp.Anonymous) else function.sql_name()).lower()
-        if name in VOLATILE or isinstance(function, exp.CurrentTimestamp | exp.CurrentDate | exp.Rand):
-            word = name if name in VOLATILE else name.split("_")[0]
+
+
+def _check_volatile(source: _File, select: str) -> None:
+    """A read model gives the same answer for the same events: it may not look at clocks or dice."""
+    tokens = sqlglot.tokenize(select, read="postgres")
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        name = token.text.lower()
+        called = following is not None and following.text == "("
+        if token.token_type is not TokenType.STRING and ((name in VOLATILE and called) or name in CLOCKS):
             source.refuse_at(
-                word, "volatile", f"{name} gives another answer each time; read `asked.at` or `asked.today`"
+                name, "volatile", f"{name} gives another answer each time; read `asked.at` or `asked.today`"
             )
 
 

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import asyncpg
+
 from progress_context.engine import versions as books
 from progress_context.engine.bind import EVERYONE, shard_scope
 from progress_context.engine.catalog import Catalog
@@ -15,6 +17,7 @@ from progress_context.log import read
 from progress_context.log.database import Connection, Pool, acquire
 
 PAGE = 20_000
+LOCK_TIMEOUT = "300ms"  # less than PostgreSQL's deadlock_timeout of 1 s, so we give way and not a reader
 CLOSE_ENOUGH = 2_000  # events left for the moment of the swap, when live work waits
 
 
@@ -112,18 +115,36 @@ async def _fill(
 
 async def _catch_up_and_swap(pool: Pool, catalog: Catalog, maintainer: Maintainer, upto: int) -> int:
     async with acquire(pool) as connection:
-        while (goal := await _start_position(connection, catalog)) - upto > CLOSE_ENOUGH:
-            page_end = min(goal, upto + PAGE)
-            await maintainer.advance(connection, upto, page_end)
-            upto = page_end
+        while True:
+            upto = await _catch_up(connection, catalog, maintainer, upto)
+            try:
+                async with connection.transaction():
+                    swapped_at = await _swap(connection, catalog, maintainer, upto)
+                break
+            except asyncpg.LockNotAvailableError:  # readers are at it; give way before they deadlock
+                await asyncio.sleep(0.1)
         async with connection.transaction():
-            await connection.execute("LOCK TABLE engine.versions IN SHARE ROW EXCLUSIVE MODE")
-            active = await books.active_versions(connection, catalog)
-            live = await books.positions(connection, active.values(), lock=True)
-            goal = min(live) if live else upto
-            if goal > upto:
-                await connection.execute(PLAN_BY_INDEX)
-                await maintainer.advance_within(connection, upto, goal)
-            await books.activate(connection, {version.name: version for version in maintainer.versions})
             await books.drop_outdated(connection)
-        return goal
+        return swapped_at
+
+
+async def _catch_up(connection: Connection, catalog: Catalog, maintainer: Maintainer, upto: int) -> int:
+    while (goal := await _start_position(connection, catalog)) - upto > CLOSE_ENOUGH:
+        page_end = min(goal, upto + PAGE)
+        await maintainer.advance(connection, upto, page_end)
+        upto = page_end
+    return upto
+
+
+async def _swap(connection: Connection, catalog: Catalog, maintainer: Maintainer, upto: int) -> int:
+    """Hold live work still, fold the last events, change places; all of it or nothing."""
+    await connection.execute("SELECT set_config('lock_timeout', $1, true)", LOCK_TIMEOUT)
+    await connection.execute("LOCK TABLE engine.versions IN SHARE ROW EXCLUSIVE MODE")
+    active = await books.active_versions(connection, catalog)
+    live = await books.positions(connection, active.values(), lock=True)
+    goal = min(live) if live else upto
+    if goal > upto:
+        await connection.execute(PLAN_BY_INDEX)
+        await maintainer.advance_within(connection, upto, goal)
+    await books.activate(connection, {version.name: version for version in maintainer.versions})
+    return goal

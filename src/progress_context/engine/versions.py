@@ -70,30 +70,32 @@ async def positions(connection: Connection, versions: Iterable[Version], *, lock
 
 async def activate(connection: Connection, versions: Mapping[str, Version]) -> None:
     """Make these the active versions: their predecessors retire, the views of that name follow."""
-    names = list(versions)
-    await connection.execute(
-        "UPDATE engine.versions SET status = 'retired'"
-        " WHERE read_model = ANY ($1::text[]) AND status = 'active'",
-        names,
-    )
+    await _retire(connection, "read_model = ANY ($1::text[])", list(versions))
     await connection.execute(
         "UPDATE engine.versions SET status = 'active', activated_at = now()"
         " WHERE version_id = ANY ($1::bigint[])",
         [version.version_id for version in versions.values()],
     )
     for version in versions.values():
-        view = f"read.{quote(version.name)}"
-        await connection.execute(f"DROP VIEW IF EXISTS {view}")
-        await connection.execute(f"CREATE VIEW {view} AS SELECT * FROM {version.table}")
+        await connection.execute(f"CREATE VIEW read.{quote(version.name)} AS SELECT * FROM {version.table}")
 
 
 async def retire_unknown(connection: Connection, catalog: Catalog) -> list[str]:
     """Retire active versions of read models nobody defines any more, and return their names."""
     known = [model.name for model in catalog.stored()]
+    return await _retire(connection, "read_model <> ALL ($1::text[])", known)
+
+
+async def _retire(connection: Connection, condition: str, names: Sequence[str]) -> list[str]:
+    """Retire active versions: without a checkpoint nobody can maintain them any more."""
     rows = await connection.fetch(
-        "UPDATE engine.versions SET status = 'retired'"
-        " WHERE status = 'active' AND read_model <> ALL ($1::text[]) RETURNING read_model",
-        known,
+        "WITH retired AS (UPDATE engine.versions SET status = 'retired', stopped_at = ("
+        "     SELECT position FROM engine.checkpoints AS c WHERE c.version_id = versions.version_id)"
+        f"     WHERE status = 'active' AND {condition} RETURNING version_id, read_model),"
+        " gone AS (DELETE FROM engine.checkpoints USING retired"
+        "           WHERE checkpoints.version_id = retired.version_id)"
+        " SELECT read_model FROM retired ORDER BY read_model",
+        names,
     )
     for row in rows:
         await connection.execute(f"DROP VIEW IF EXISTS read.{quote(row['read_model'])}")

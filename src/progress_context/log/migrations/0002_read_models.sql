@@ -11,11 +11,13 @@ CREATE TABLE engine.versions (
   table_name  text        NOT NULL UNIQUE,
   status      text        NOT NULL CHECK (status IN ('building', 'active', 'retired')),
   created_at  timestamptz NOT NULL DEFAULT now(),
-  activated_at timestamptz
+  activated_at timestamptz,
+  stopped_at   bigint                          -- the position a retired version came to
 );
 CREATE UNIQUE INDEX one_active_version ON engine.versions (read_model) WHERE status = 'active';
 
--- How far a version has folded the log; rows and checkpoint change in the same commit.
+-- How far a version has folded the log; rows and checkpoint change in the same commit. A retired version
+-- has none, so whoever still maintains it finds out at once.
 CREATE TABLE engine.checkpoints (
   version_id bigint      NOT NULL REFERENCES engine.versions ON DELETE CASCADE,
   shard      integer     NOT NULL DEFAULT 0,
