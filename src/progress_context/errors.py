@@ -89,15 +89,6 @@ class CheckpointLost(EngineError):
     """Another worker moved the checkpoint: it owns the read models now; stop, do not retry."""
 
 
-class EventPoisoned(EngineError):
-    """The event at `position` makes a read model fail."""
-
-    def __init__(self, position: int, reason: str) -> None:
-        super().__init__(f"the event at position {position} cannot be folded: {reason}")
-        self.position = position
-        self.reason = reason
-
-
 @dataclass
 class QueryError(ProgressError):
     """A question without an answer; `code` is the stable GraphQL error code."""

@@ -10,7 +10,6 @@ from typing import NoReturn, cast, get_args
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokens import TokenType
 
 from progress_context.engine.definition import RESERVED, Kind, MergeLaw, ReadModel, Update
 from progress_context.errors import ReadModelError
@@ -193,7 +192,7 @@ def _check_volatile(source: _File, select: str) -> None:
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
         name = token.text.lower()
         called = following is not None and following.text == "("
-        if token.token_type is not TokenType.STRING and ((name in VOLATILE and called) or name in CLOCKS):
+        if token.token_type.name != "STRING" and ((name in VOLATILE and called) or name in CLOCKS):
             source.refuse_at(
                 name, "volatile", f"{name} gives another answer each time; read `asked.at` or `asked.today`"
             )
