@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -66,7 +66,8 @@ class GraphQLHttp:
         """GraphiQL, for a browser."""
         if not self._graphiql or "text/html" not in request.headers.get("accept", ""):
             return _refuse(405, "send a POST with a JSON body", allow="POST")
-        return FileResponse(_folder() / "graphiql" / "index.html")
+        headers = {name.decode(): value.decode() for name, value in HEADERS.items()}
+        return FileResponse(_folder() / "graphiql" / "index.html", headers=headers)
 
     def routes(self) -> list[BaseRoute]:
         """Routes to mount; the dashboard takes whatever is left."""
@@ -74,6 +75,8 @@ class GraphQLHttp:
         return [
             Route("/graphql", self.post, methods=["POST"]),
             Route("/graphql", self.get, methods=["GET"]),
+            Route("/graphiql", _to_graphql, methods=["GET"]),
+            Route("/graphiql/", _to_graphql, methods=["GET"]),
             Mount("/", app=SecureHeaders(pages)),
         ]
 
@@ -91,6 +94,11 @@ class SecureHeaders:
             await send(message)
 
         await self._application(scope, receive, send_with_headers)
+
+
+async def _to_graphql(_request: Request) -> Response:
+    """The page of GraphiQL has its address from the endpoint it asks."""
+    return RedirectResponse("/graphql")
 
 
 def _folder() -> Path:

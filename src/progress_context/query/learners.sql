@@ -1,4 +1,4 @@
--- Learners by id; those found are few, so their last active day is looked up one by one.
+-- Learners by part of their id; those found are few, so their days are looked up one by one.
 SELECT found.learner_id AS "userId",
        (SELECT max(last_day) FROM read.streak_runs AS run WHERE run.learner_key = found.learner_key) AS "lastActiveDay",
        (SELECT coalesce(sum(days), 0)::int FROM read.streak_runs AS run WHERE run.learner_key = found.learner_key)
@@ -8,4 +8,4 @@ SELECT found.learner_id AS "userId",
          WHERE $1::text IS NULL OR strpos(lower(learner_id), lower($1)) > 0
          ORDER BY learner_key
          LIMIT $2) AS found
- ORDER BY "lastActiveDay" DESC NULLS LAST, "userId"
+ ORDER BY found.learner_key
