@@ -105,8 +105,8 @@ class BreaksAfterCommit(Appender):
         super().__init__(*arguments)
         self.broken = 0
 
-    async def _append(self, events: Sequence[NewEvent], ours: set[tuple[str, str]]) -> list[Outcome]:
-        outcomes = await super()._append(events, ours)
+    async def _append(self, events: Sequence[NewEvent], before: int | None) -> list[Outcome]:
+        outcomes = await super()._append(events, before)
         if not self.broken:
             self.broken += 1
             raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")

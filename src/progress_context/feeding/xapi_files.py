@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -15,10 +17,13 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from progress_context.errors import IntakeError
 from progress_context.feeding.sending import Sender
 from progress_context.intake.documents import split_array
+from progress_context.intake.envelope import MAX_EVENT_BYTES
 
 BATCH = 1_000
+BATCH_BYTES = 4 * 1024 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
 STANDARD_INPUT = Path("-")
 STATUSES = ("stored", "duplicate", "conflict", "invalid")
@@ -65,10 +70,12 @@ class Journal:
         return int(json.loads(self._path.read_text())["done"])
 
     def note(self, done: int) -> None:
-        """`done` statements are in."""
+        """`done` statements are in; whoever is killed here finds the old note or the new one."""
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text(json.dumps({"done": done}))
+            draft = self._path.with_suffix(f".{os.getpid()}")
+            draft.write_text(json.dumps({"done": done}))
+            draft.replace(self._path)
 
     def forget(self) -> None:
         """The import is complete; the next run begins at the start."""
@@ -83,7 +90,7 @@ def import_file(
 
     `on_bytes` hears how many bytes of the file were read.
 
-    Raises IntakeError when an array cannot be read, LogUnavailable when the service stays away.
+    Raises IntakeError when an array or gzip cannot be read, LogUnavailable when the service stays away.
     """
     summary = Summary()
     done = journal.done()
@@ -91,12 +98,13 @@ def import_file(
     with Sender(url) as sender, _opened(file) as (stream, position):
         statements = _statements(stream)
         line = sum(1 for _ in islice(statements, done))
-        while lines := list(islice(statements, batch)):
+        for lines in _batches(statements, batch):
             answer = sender.send_lines("/xapi/statements", [text for _, text in lines])
             for (number, _), result in zip(lines, answer.results, strict=True):
                 summary.counts[result.status] += 1
                 if result.status in ("conflict", "invalid"):
-                    summary.refuse(f"{result.path}: {_without_line(result.reason or '')}", number)
+                    reason = _without_line(result.reason or "")
+                    summary.refuse(f"{result.path}: {reason}" if result.path else reason, number)
             line += len(lines)
             journal.note(line)
             on_bytes(position())
@@ -111,7 +119,10 @@ def _opened(file: Path) -> Generator[tuple[BinaryIO, Callable[[], int]]]:
         position = raw.tell if raw.seekable() else lambda: 0
         if raw.peek(2)[:2] == GZIP_MAGIC:
             with gzip.open(raw) as unpacked:
-                yield cast("BinaryIO", unpacked), position
+                try:
+                    yield cast("BinaryIO", unpacked), position
+                except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                    raise IntakeError(400, "bad_gzip", f"{file} is damaged: {error}") from None
         else:
             yield cast("BinaryIO", raw), position
 
@@ -122,8 +133,31 @@ def _raw(file: Path) -> BufferedReader:
     return file.open("rb")
 
 
+def _batches(statements: Iterator[tuple[int, bytes]], most: int) -> Iterator[list[tuple[int, bytes]]]:
+    """At most `most` statements each, and far fewer bytes than a request may have."""
+    batch: list[tuple[int, bytes]] = []
+    size = 0
+    for number, text in statements:
+        if batch and (len(batch) == most or size + len(text) > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append((number, text))
+        size += len(text)
+    if batch:
+        yield batch
+
+
 def _statements(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """(line, statement) of JSON lines, or (number, statement) of a JSON array, counted from 1."""
+    """(line, statement) of JSON lines, or (number, statement) of a JSON array, counted from 1.
+
+    A statement is one line, whatever it looked like in its file, and no longer than it takes for
+    the service to say that it is too long.
+    """
+    for number, text in _texts(stream):
+        yield number, text.strip().replace(b"\n", b" ").replace(b"\r", b" ")[: MAX_EVENT_BYTES + 1]
+
+
+def _texts(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     first = b""
     number = 0
     for first in stream:
@@ -134,11 +168,11 @@ def _statements(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
         yield from enumerate(split_array(first + stream.read()), start=1)
         return
     if first.strip():
-        yield number, first.strip()
+        yield number, first
     for text in stream:
         number += 1
         if text.strip():
-            yield number, text.strip()
+            yield number, text
 
 
 def _without_line(reason: str) -> str:

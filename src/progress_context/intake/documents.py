@@ -14,7 +14,7 @@ from progress_context.intake.json_guard import why_not_json
 
 _skip_document = msgspec.json.Decoder(Raw).decode
 _skip_elements = msgspec.json.Decoder(list[Raw]).decode
-_read_document = json.JSONDecoder().raw_decode
+_read_document = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode  # of any length
 _BETWEEN = re.compile(r"[ \t\r\n,]*")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from itertools import islice
+from typing import Protocol, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -16,9 +18,10 @@ from starlette.routing import Route
 from progress_context import telemetry
 from progress_context.errors import AppendQueueFull, IntakeError, LogError
 from progress_context.intake.binary import decode_binary
-from progress_context.intake.cloudevents import decode_batch, decode_lines, decode_structured
-from progress_context.intake.envelope import Parsed
-from progress_context.intake.xapi import map_statement_lines, map_statements
+from progress_context.intake.cloudevents import decode_structured, read_event
+from progress_context.intake.documents import split_array, split_lines
+from progress_context.intake.envelope import Parsed, invalid_line
+from progress_context.intake.xapi import map_statement, read_statement
 from progress_context.log.event import NewEvent, Outcome
 
 LINES = frozenset(
@@ -28,20 +31,11 @@ STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 JSON = {"content-type": "application/json"}
 INFLATE_STEP = 64 * 1024  # bytes unpacked at a time
+DEFLATED_STEP = 4 * 1024  # packed bytes at a time; what is left of them is copied at every step
+
+T = TypeVar("T")
 
 encode = msgspec.json.Encoder().encode
-
-
-class Inflater(Protocol):
-    """The part of zlib's decompression object that is used here; zlib gives its type no name."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unconsumed_tail(self) -> bytes: ...
-
-    def decompress(self, data: bytes, max_length: int = 0, /) -> bytes: ...
 
 
 class Submit(Protocol):
@@ -81,12 +75,14 @@ class Intake:
         max_body: int,
         max_events: int,
         max_skew: timedelta,
+        read_seconds: float = 60.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._submit = submit
         self._max_body = max_body
         self._max_events = max_events
         self._max_skew = max_skew
+        self._read_seconds = read_seconds
         self._clock = clock
 
     def routes(self) -> list[Route]:
@@ -108,14 +104,8 @@ class Intake:
         self, request: Request, decode: Callable[[Request, bytes], tuple[list[Parsed], bool]]
     ) -> Response:
         try:
-            body = await self._read_body(request)
+            body = await self._read_in_time(request)
             parsed, single = decode(request, body)
-            if len(parsed) > self._max_events:
-                raise IntakeError(
-                    413,
-                    "too_many_events",
-                    f"{len(parsed):,} events; at most {self._max_events:,} in a request",
-                )
             answer = await self._append(parsed, len(body))
         except IntakeError as error:
             return problem(error.status, error.code, error.message, path=error.path)
@@ -146,9 +136,10 @@ class Intake:
         if "ce-specversion" in request.headers or "ce-type" in request.headers or "ce-id" in request.headers:
             return [decode_binary(_text_headers(request), body, now=now, max_skew=skew)], True
         if media_type == BATCH or (media_type == "application/json" and body.lstrip()[:1] == b"["):
-            return decode_batch(body, now=now, max_skew=skew), False
+            return [read_event(raw, now + skew) for raw in self._limited(split_array(body))], False
         if media_type in LINES:
-            return decode_lines(body, now=now, max_skew=skew), False
+            lines = self._limited(split_lines(body))
+            return [invalid_line(read_event(raw, now + skew), number) for number, raw in lines], False
         if media_type in (STRUCTURED, "application/json"):
             return [decode_structured(body, now=now, max_skew=skew)], True
         raise _unsupported(media_type, f"{STRUCTURED}, {BATCH}, application/x-ndjson or ce-* headers")
@@ -157,10 +148,21 @@ class Intake:
         media_type = _media_type(request)
         now, skew = self._clock(), self._max_skew
         if media_type in LINES:
-            return map_statement_lines(body, now=now, max_skew=skew), False
+            lines = self._limited(split_lines(body))
+            return [invalid_line(read_statement(raw, now + skew), number) for number, raw in lines], False
+        if media_type == "application/json" and body.lstrip()[:1] == b"[":
+            return [read_statement(raw, now + skew) for raw in self._limited(split_array(body))], False
         if media_type == "application/json":
-            return map_statements(body, now=now, max_skew=skew), False
+            return [map_statement(body, now=now, max_skew=skew)], False
         raise _unsupported(media_type, "application/json or application/x-ndjson")
+
+    async def _read_in_time(self, request: Request) -> bytes:
+        try:
+            async with asyncio.timeout(self._read_seconds):
+                return await self._read_body(request)
+        except TimeoutError:
+            message = f"the body did not arrive within {self._read_seconds:g} s"
+            raise IntakeError(408, "body_too_slow", message) from None
 
     async def _read_body(self, request: Request) -> bytes:
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -168,20 +170,55 @@ class Intake:
             raise IntakeError(
                 415, "unsupported_encoding", f"{encoding!r}: send gzip or no encoding", "content-encoding"
             )
-        decoder: Inflater | None = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
+        gunzip = _Gunzip() if encoding == "gzip" else None
         parts: list[bytes] = []
-        size = 0
+        size = received = 0
         async for chunk in request.stream():
-            for part in [chunk] if decoder is None else _inflate(decoder, chunk):
+            received += len(chunk)
+            for part in [chunk] if gunzip is None else gunzip.feed(chunk):
                 size += len(part)
-                if size > self._max_body:
+                if max(size, received) > self._max_body:
                     raise IntakeError(
                         413, "body_too_large", f"the body is larger than {self._max_body:,} bytes"
                     )
                 parts.append(part)
-        if decoder is not None and not decoder.eof:
+        if gunzip is not None and not gunzip.complete:
             raise IntakeError(400, "bad_gzip", "the gzip body ends too early", "content-encoding")
         return b"".join(parts)
+
+    def _limited(self, items: Iterable[T]) -> list[T]:
+        """The items, counted before any is read: millions of tiny ones fit into a body."""
+        found = list(islice(items, self._max_events + 1))
+        if len(found) > self._max_events:
+            raise IntakeError(413, "too_many_events", f"more than {self._max_events:,} events in one request")
+        return found
+
+
+class _Gunzip:
+    """Unpacks gzip, of one member or several, in small parts, so a bomb is seen before it is held."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=31)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last member came to its end."""
+        return self._member.eof
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """What `chunk` unpacks to. Raises IntakeError for anything but gzip."""
+        try:
+            for start in range(0, len(chunk), DEFLATED_STEP):
+                yield from self._unpack(chunk[start : start + DEFLATED_STEP])
+        except zlib.error as error:
+            raise IntakeError(400, "bad_gzip", f"the body is not gzip: {error}", "content-encoding") from None
+
+    def _unpack(self, packed: bytes) -> Iterator[bytes]:
+        while packed:
+            if self._member.eof:
+                self._member = zlib.decompressobj(wbits=31)
+            yield self._member.decompress(packed, INFLATE_STEP)
+            packed = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
 
 
 def respond(answer: Answer, *, single: bool) -> Response:
@@ -220,13 +257,3 @@ def _text_headers(request: Request) -> list[tuple[str, str]]:
 
 def _unsupported(media_type: str, wanted: str) -> IntakeError:
     return IntakeError(415, "unsupported_media_type", f"{media_type!r}: send {wanted}", "content-type")
-
-
-def _inflate(decoder: Inflater, chunk: bytes) -> Iterator[bytes]:
-    """What `chunk` unpacks to, in small parts, so a bomb is seen before it is held."""
-    try:
-        while chunk and not decoder.eof:
-            yield decoder.decompress(chunk, INFLATE_STEP)
-            chunk = decoder.unconsumed_tail
-    except zlib.error as error:
-        raise IntakeError(400, "bad_gzip", f"the body is not gzip: {error}", "content-encoding") from None

@@ -166,9 +166,14 @@ def _flaws_of_number(number: _Number, path: str) -> Iterator[Flaw]:
 def _complain_about(number: str) -> str | None:
     if len(number) > MAX_NUMBER_LENGTH:
         return f"a number of more than {MAX_NUMBER_LENGTH} characters"
-    if _LONG_EXPONENT.search(number) or math.isinf(float(number)):
+    if _LONG_EXPONENT.search(number) or math.isinf(float(number)) or _vanishes(number):
         return f"the number {number} is out of range"
     return None
+
+
+def _vanishes(number: str) -> bool:
+    """Whether a number that is not 0 is 0 as a float: PostgreSQL refuses to read it as one."""
+    return float(number) == 0.0 and any(digit in "123456789" for digit in re.split("[eE]", number)[0])
 
 
 def _flaws_of_text(text: str, path: str) -> Iterator[Flaw]:

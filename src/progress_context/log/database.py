@@ -32,6 +32,7 @@ UNAVAILABLE: tuple[type[BaseException], ...] = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that broke off in the middle of an answer
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.ReadOnlySQLTransactionError,
@@ -63,18 +64,21 @@ async def connect(url: str, role: Role | None = None) -> asyncpg.Connection[asyn
     try:
         return await asyncpg.connect(url, server_settings=settings_of(role), timeout=10)
     except (*UNAVAILABLE, asyncpg.CannotConnectNowError) as error:
-        raise LogUnavailable(f"PostgreSQL cannot be reached: {error}") from error
+        raise LogUnavailable(f"PostgreSQL cannot be reached: {in_words(error)}") from error
 
 
-async def open_pool(url: str, role: Role, *, size: int) -> Pool:
-    """A pool that connects when first used, so a service starts before its database does."""
+async def open_pool(url: str, role: Role, *, size: int, patience: float = 60) -> Pool:
+    """A pool that connects when first used, so a service starts before its database does.
+
+    A statement that is not answered within `patience` seconds fails with TimeoutError.
+    """
     return await asyncpg.create_pool(
         url,
         min_size=0,
         max_size=size,
         server_settings=settings_of(role),
         timeout=5,
-        command_timeout=60,
+        command_timeout=patience,
         max_inactive_connection_lifetime=600,
     )
 
@@ -86,7 +90,12 @@ async def acquire(pool: Pool) -> AsyncGenerator[Connection]:
         async with pool.acquire(timeout=10) as connection:
             yield connection
     except UNAVAILABLE as error:
-        raise LogUnavailable(f"PostgreSQL is not available: {error}") from error
+        raise LogUnavailable(f"PostgreSQL is not available: {in_words(error)}") from error
+
+
+def in_words(error: BaseException) -> str:
+    """What went wrong, also for time-outs, which carry no text."""
+    return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
 
 
 async def until_available(attempt: Callable[[], Awaitable[T]], *, patience: float) -> T:

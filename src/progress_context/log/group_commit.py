@@ -10,6 +10,8 @@ from typing import NamedTuple
 from progress_context.errors import AppendQueueFull, LogUnavailable
 from progress_context.log.event import NewEvent, Outcome
 
+GROUPS_UNDER_WAY = 2
+
 Append = Callable[[Sequence[NewEvent]], Awaitable[list[Outcome]]]
 
 
@@ -23,7 +25,8 @@ class GroupCommit:
     """Gathers appends into groups of at most `group_events`, one commit each.
 
     At most `waiting_events` events and `waiting_bytes` bytes wait; beyond that `submit` raises
-    AppendQueueFull at once. `run` must be running for anything to be appended.
+    AppendQueueFull at once. Nobody waits longer than `patience` seconds: what was not taken up by then
+    is not appended any more. `run` must be running for anything to be appended.
     """
 
     def __init__(
@@ -33,12 +36,14 @@ class GroupCommit:
         group_events: int = 5_000,
         waiting_events: int = 50_000,
         waiting_bytes: int = 64 * 1024 * 1024,
+        patience: float = 20.0,
         on_appended: Callable[[int], None] = lambda position: None,
     ) -> None:
         self._append = append
         self._group_events = group_events
         self._waiting_events = waiting_events
         self._waiting_bytes = waiting_bytes
+        self._patience = patience
         self._on_appended = on_appended
         self._queue: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
@@ -46,7 +51,10 @@ class GroupCommit:
         self.bytes_waiting = 0
 
     async def submit(self, events: Sequence[NewEvent], size: int) -> list[Outcome]:
-        """Outcomes of `events`, `size` bytes in all, in order, once they are on disk."""
+        """Outcomes of `events`, `size` bytes in all, in order, once they are on disk.
+
+        Raises LogUnavailable when nothing can be said in time; the events may be in the log or not.
+        """
         if not events:
             return []
         self._refuse_overflow(len(events), size)
@@ -55,16 +63,30 @@ class GroupCommit:
         self.events_waiting += len(events)
         self.bytes_waiting += size
         self._arrived.set()
-        return await answer
+        try:
+            async with asyncio.timeout(self._patience):
+                return await answer
+        except TimeoutError:
+            text = (
+                f"no answer from PostgreSQL within {self._patience:g} s; whether this was stored is unknown"
+            )
+            raise LogUnavailable(text) from None
 
     async def run(self) -> None:
-        """Append groups until cancelled; then refuse whatever still waits."""
+        """Append groups until cancelled; then refuse whatever still waits.
+
+        While one group is in the database the next one is made ready beside it.
+        """
         try:
-            while True:
-                await self._arrived.wait()
-                await self._commit(self._next_group())
+            await asyncio.gather(*(self._append_groups() for _ in range(GROUPS_UNDER_WAY)))
         finally:
             self._refuse(self._queue, LogUnavailable("the service is stopping"))
+
+    async def _append_groups(self) -> None:
+        while True:
+            await self._arrived.wait()
+            if group := self._next_group():
+                await self._commit(group)
 
     async def drained(self) -> None:
         """Return once nothing waits."""
@@ -85,6 +107,9 @@ class GroupCommit:
         events = 0
         while self._queue and (not group or events + len(self._queue[0].events) <= self._group_events):
             waiting = self._queue.popleft()
+            if waiting.answer.done():  # whoever sent it has given up
+                self._forget(waiting)
+                continue
             group.append(waiting)
             events += len(waiting.events)
         if not self._queue:
@@ -103,8 +128,12 @@ class GroupCommit:
         else:
             self._answer(group, outcomes)
         finally:
-            self.events_waiting -= len(events)
-            self.bytes_waiting -= sum(waiting.size for waiting in group)
+            for waiting in group:
+                self._forget(waiting)
+
+    def _forget(self, waiting: _Waiting) -> None:
+        self.events_waiting -= len(waiting.events)
+        self.bytes_waiting -= waiting.size
 
     @staticmethod
     def _refuse(group: Iterable[_Waiting], error: Exception) -> None:

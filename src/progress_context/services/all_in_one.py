@@ -10,12 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from progress_context.local.keeper import Make, ServerKeeper
 from progress_context.local.postgres import EmbeddedPostgres
 from progress_context.local.supervision import ProcessGroup
 from progress_context.local.valkey import EmbeddedValkey
 from progress_context.log.database import connect
 from progress_context.log.migrate import check, migrate
 from progress_context.log.read import head
+from progress_context.services.command import default_calendar
+from progress_context.services.server import refuse_taken
 from progress_context.settings import Settings
 
 Report = Callable[[str], None]
@@ -26,6 +29,7 @@ class OneMachine:
     """Everything on one machine; use as a context manager, then `wait`.
 
     Servers named in the settings are used as they are, the others are embedded below `data_dir`.
+    What dies, service or embedded server, is started again.
     """
 
     def __init__(self, settings: Settings, data_dir: Path, report: Report) -> None:
@@ -36,6 +40,9 @@ class OneMachine:
         self._services = ProcessGroup()
 
     def __enter__(self) -> Self:
+        default_calendar(self.settings)
+        for name in SERVICES:
+            refuse_taken(self.settings.host, self._port(name), name)
         try:
             self._start_servers()
             asyncio.run(migrated(self.settings.database_url))
@@ -75,13 +82,18 @@ class OneMachine:
 
     def _start_servers(self) -> None:
         if not self.settings.database_url:
-            self._report("starting PostgreSQL")
-            postgres = self._servers.enter_context(EmbeddedPostgres(self._data_dir / "postgres"))
-            self.settings = replace(self.settings, database_url=postgres.url)
+            url = self._keep(
+                "PostgreSQL", lambda port: EmbeddedPostgres(self._data_dir / "postgres", port=port)
+            )
+            self.settings = replace(self.settings, database_url=url)
         if not self.settings.redis_url:
-            self._report("starting Valkey")
-            valkey = self._servers.enter_context(EmbeddedValkey(self._data_dir / "valkey"))
-            self.settings = replace(self.settings, redis_url=valkey.url)
+            url = self._keep("Valkey", lambda port: EmbeddedValkey(self._data_dir / "valkey", port=port))
+            self.settings = replace(self.settings, redis_url=url)
+
+    def _keep(self, name: str, make: Make) -> str:
+        """Start an embedded server, to be started again whenever it dies; its address."""
+        self._report(f"starting {name}")
+        return self._servers.enter_context(ServerKeeper(name, make, self._report)).server.url
 
     def _start_services(self) -> None:
         environment = {
@@ -90,10 +102,13 @@ class OneMachine:
         }
         for name in SERVICES:
             argv = [sys.executable, "-m", "progress_context", "serve", name]
-            port = getattr(self.settings, f"{name}_port")
-            self._services.add(name, argv, environment, f"http://127.0.0.1:{port}/readyz")
+            self._services.add(name, argv, environment, f"http://127.0.0.1:{self._port(name)}/readyz")
         self._report("starting the services")
         self._services.start_all(self._report)
+
+    def _port(self, service: str) -> int:
+        port: int = getattr(self.settings, f"{service}_port")
+        return port
 
 
 async def migrated(database_url: str) -> list[str]:

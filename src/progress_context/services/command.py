@@ -7,29 +7,40 @@ from collections.abc import Sequence
 
 from progress_context import telemetry
 from progress_context.delivery.postgres import LOG_APPENDED, Notifier
-from progress_context.errors import LogError, LogUnavailable
+from progress_context.errors import LogError, LogUnavailable, SettingsError
 from progress_context.intake.http import Intake
-from progress_context.intake.learning_day import learning_day_in
+from progress_context.intake.learning_day import learning_day_in, zone_of
 from progress_context.log import migrate
 from progress_context.log.append import Appender
-from progress_context.log.database import UNAVAILABLE, Pool, acquire, open_pool
+from progress_context.log.database import UNAVAILABLE, Pool, acquire, in_words, open_pool
 from progress_context.log.event import NewEvent, Outcome
 from progress_context.log.group_commit import GroupCommit
 from progress_context.log.profiles import Calendar
 from progress_context.services.server import Service
-from progress_context.settings import Settings
+from progress_context.settings import Settings, variable_of
+
+APPEND_SECONDS = 15.0  # senders wait: a server that does not answer must become a 503
 
 
 def appender(pool: Pool, settings: Settings) -> Appender:
     """The one way into the log, with this deployment's calendar for learners who name none."""
-    default = Calendar(settings.default_time_zone, settings.default_rollover_hour)
-    return Appender(pool, learning_day_in, default)
+    return Appender(pool, learning_day_in, default_calendar(settings))
+
+
+def default_calendar(settings: Settings) -> Calendar:
+    """The calendar of learners who name none; raises SettingsError for a zone nobody knows."""
+    try:
+        zone_of(settings.default_time_zone)
+    except ValueError as error:
+        variable = variable_of("default_time_zone")
+        raise SettingsError(f"{variable}={settings.default_time_zone!r}: {error}") from None
+    return Calendar(settings.default_time_zone, settings.default_rollover_hour)
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run the service until `stop` is set."""
     telemetry.configure_logging("progress-command-service")
-    pool = await open_pool(settings.database_url, "progress_command", size=6)
+    pool = await open_pool(settings.database_url, "progress_command", size=6, patience=APPEND_SECONDS)
     notifier = Notifier(pool, LOG_APPENDED)
     append = appender(pool, settings).append
 
@@ -74,5 +85,5 @@ class _Readiness:
                 if await connection.fetchval("SELECT pg_is_in_recovery()"):
                     raise LogUnavailable("the database is read-only")
         except (LogError, *UNAVAILABLE) as error:
-            return str(error) or type(error).__name__
+            return in_words(error)
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
@@ -27,6 +28,9 @@ Ready = Callable[[], Awaitable[str | None]]
 Task = Callable[[], Coroutine[Any, Any, None]]
 
 DRAIN_SECONDS = 8.0
+MAX_CONNECTIONS = 10_000  # open at once, idle ones among them; whoever comes then waits to be accepted
+BACKLOG = 1_024
+READY_SECONDS = 4.0
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +55,7 @@ class Service:
         self._ready = ready
         self._drain = drain
         self._failed: asyncio.Future[None] | None = None
+        self._check: asyncio.Future[str | None] | None = None
         standard = [
             Route("/healthz", _healthy),
             Route("/readyz", self._readiness),
@@ -60,7 +65,7 @@ class Service:
 
     async def serve(self, host: str, port: int, stop: asyncio.Event) -> None:
         """Listen until `stop` is set, then finish what was begun; a dead background task ends it too."""
-        _refuse_taken(host, port, self.name)
+        refuse_taken(host, port, self.name)
         async with self._background():
             server = Server(
                 self.application,
@@ -68,6 +73,8 @@ class Service:
                 port=port,
                 interface=Interfaces.ASGINL,
                 log_level=LogLevels.warning,
+                backlog=BACKLOG,
+                backpressure=MAX_CONNECTIONS,
                 http1_settings=HTTP1Settings(max_buffer_size=1 << 20),
             )
             serving = asyncio.create_task(server.serve())
@@ -109,13 +116,24 @@ class Service:
             self._failed.set_exception(error)
 
     async def _readiness(self, _request: Request) -> Response:
-        reason = await self._ready()
+        reason = await self._why_not_ready()
         body = {"service": self.name, "ready": reason is None} | ({"reason": reason} if reason else {})
         return JSONResponse(body, status_code=200 if reason is None else 503)
 
+    async def _why_not_ready(self) -> str | None:
+        """One check at a time, however many ask, and an answer in time even if the check hangs."""
+        check = self._check
+        if check is None or check.done():
+            check = self._check = asyncio.ensure_future(self._ready())
+        done, _ = await asyncio.wait({check}, timeout=READY_SECONDS)
+        return check.result() if done else f"what it depends on does not answer within {READY_SECONDS:g} s"
 
-def _refuse_taken(host: str, port: int, name: str) -> None:
-    """Our server shares ports between processes; two systems answering in turn must not happen."""
+
+def refuse_taken(host: str, port: int, name: str) -> None:
+    """Raise SettingsError when somebody listens there already.
+
+    Our server shares ports between processes; two systems answering in turn must not happen.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -136,6 +154,8 @@ async def _metrics(_request: Request) -> Response:
 def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Run `main(stop)` on a fast loop; SIGINT and SIGTERM set `stop`."""
 
+    _allow_files(2 * MAX_CONNECTIONS)
+
     async def with_signals() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -144,3 +164,11 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
         await main(stop)
 
     uvloop.run(with_signals())
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise the soft limit of open files, which is often 1,024, to what all connections need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -20,7 +20,7 @@ CREATE TABLE log.learners (
 );
 
 CREATE TABLE log.events (
-  position     bigint      PRIMARY KEY,
+  position     bigint      PRIMARY KEY CHECK (position > 0),
   source       text        NOT NULL,
   id           text        NOT NULL,
   type         text        NOT NULL,
@@ -36,34 +36,32 @@ CREATE TABLE log.events (
 );
 CREATE INDEX events_by_learner     ON log.events (learner_key, position) WHERE learner_key IS NOT NULL;
 CREATE INDEX events_by_type        ON log.events (type, position);
-CREATE INDEX events_by_occurred_at ON log.events USING brin (occurred_at) WITH (autosummarize = on);
-CREATE INDEX events_by_recorded_at ON log.events USING brin (recorded_at) WITH (autosummarize = on);
 
 -- Inserts must continue the log without a gap; then the counter row follows, in the same commit.
+-- Positions up to the counter exist all (so an insert there breaks the primary key); what lies behind it
+-- can only be what this transaction inserted.
 CREATE FUNCTION log.continue_log() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-  batch record;
+  head     log.head;
+  appended record;
 BEGIN
-  SELECT min(position) AS first, max(position) AS last, count(*) AS size, count(DISTINCT position) AS positions,
-         min(recorded_at) AS earliest, max(recorded_at) AS latest
-    INTO batch FROM appended;
-  IF batch.size = 0 THEN
+  SELECT * INTO head FROM log.head FOR UPDATE;
+  SELECT count(*) AS events, max(position) AS last, min(recorded_at) AS earliest, max(recorded_at) AS latest
+    INTO appended FROM log.events WHERE position > head.position;
+  IF appended.events = 0 THEN
     RETURN NULL;
   END IF;
-  UPDATE log.head SET position = batch.last, recorded_at = batch.latest
-   WHERE position = batch.first - 1
-     AND batch.last - batch.first + 1 = batch.size
-     AND recorded_at <= batch.earliest;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'positions % to % do not continue the log', batch.first, batch.last
+  IF appended.last - head.position <> appended.events OR appended.earliest < head.recorded_at THEN
+    RAISE EXCEPTION 'positions up to % do not continue the log after position %', appended.last, head.position
       USING ERRCODE = 'PC001', HINT = 'lock log.head, then append from its position + 1, never back in time';
   END IF;
+  UPDATE log.head SET position = appended.last, recorded_at = appended.latest;
   RETURN NULL;
 END $$;
 
 CREATE TRIGGER continue_log AFTER INSERT ON log.events
-  REFERENCING NEW TABLE AS appended FOR EACH STATEMENT EXECUTE FUNCTION log.continue_log();
+  FOR EACH STATEMENT EXECUTE FUNCTION log.continue_log();
 
 CREATE FUNCTION log.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,0 +1,1 @@
+"""Benchmarks beside the peers, on one server in one run: `python -m bench.ingest`, `python -m bench.live`."""

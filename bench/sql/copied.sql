@@ -1,0 +1,1 @@
+SELECT count(*) AS rows, count(DISTINCT id) AS events FROM public.copied

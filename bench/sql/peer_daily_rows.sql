@@ -1,0 +1,1 @@
+SELECT learner, day, reviews, correct, activities FROM daily_stats

@@ -1,0 +1,1 @@
+SELECT count(*) AS rows, count(DISTINCT message_data->>'id') AS events FROM emt_messages
