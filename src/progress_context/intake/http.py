@@ -7,13 +7,16 @@ import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Protocol, TypeVar
 
 import msgspec
+import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from progress_context import telemetry
 from progress_context.errors import AppendQueueFull, IntakeError, LogError
@@ -35,7 +38,30 @@ DEFLATED_STEP = 4 * 1024  # packed bytes at a time; what is left of them is copi
 
 T = TypeVar("T")
 
+log = structlog.get_logger(__name__)
+
 encode = msgspec.json.Encoder().encode
+
+
+class Headers(dict[str, str]):
+    """The headers of a request by lower-case name, and all of them as they came."""
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
+Decode = Callable[[Headers, bytes], tuple[list[Parsed], bool]]
+
+
+class _Endpoint:
+    """An ASGI application as an object, which a route takes for one."""
+
+    def __init__(self, serve: ASGIApp) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(scope, receive, send)
 
 
 class Submit(Protocol):
@@ -85,27 +111,33 @@ class Intake:
         self._read_seconds = read_seconds
         self._clock = clock
 
+    def endpoints(self) -> dict[str, ASGIApp]:
+        """What answers a POST, by path.
+
+        `/events` takes CloudEvents in structured, batch, newline-delimited or binary mode,
+        `/xapi/statements` xAPI statements: one, an array, or newline-delimited.
+        """
+        return {
+            "/events": partial(self._serve, self._decode_events),
+            "/xapi/statements": partial(self._serve, self._decode_statements),
+        }
+
     def routes(self) -> list[Route]:
-        """The routes to mount."""
-        return [
-            Route("/events", self.post_events, methods=["POST"]),
-            Route("/xapi/statements", self.post_statements, methods=["POST"]),
-        ]
+        """The same as routes, which answer other methods with 405."""
+        return [Route(path, _Endpoint(serve), methods=["POST"]) for path, serve in self.endpoints().items()]
 
-    async def post_events(self, request: Request) -> Response:
-        """CloudEvents in structured, batch, newline-delimited or binary mode."""
-        return await self._answer(request, self._decode_events)
-
-    async def post_statements(self, request: Request) -> Response:
-        """xAPI statements: one, an array, or newline-delimited."""
-        return await self._answer(request, self._decode_statements)
-
-    async def _answer(
-        self, request: Request, decode: Callable[[Request, bytes], tuple[list[Parsed], bool]]
-    ) -> Response:
+    async def _serve(self, decode: Decode, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await self._read_in_time(request)
-            parsed, single = decode(request, body)
+            response = await self._answer(decode, Request(scope, receive), _headers(scope))
+        except Exception:
+            log.exception("intake_failed")
+            response = problem(500, "internal_error", "this is our fault; the service's log tells more")
+        await response(scope, receive, send)
+
+    async def _answer(self, decode: Decode, request: Request, headers: Headers) -> Response:
+        try:
+            body = await self._read_in_time(request, headers)
+            parsed, single = decode(headers, body)
             answer = await self._append(parsed, len(body))
         except IntakeError as error:
             return problem(error.status, error.code, error.message, path=error.path)
@@ -130,11 +162,11 @@ class Intake:
             telemetry.UNKNOWN_TYPES.inc(unknown)
         return Answer(counts["stored"], counts["duplicate"], counts["conflict"], counts["invalid"], results)
 
-    def _decode_events(self, request: Request, body: bytes) -> tuple[list[Parsed], bool]:
-        media_type = _media_type(request)
+    def _decode_events(self, headers: Headers, body: bytes) -> tuple[list[Parsed], bool]:
+        media_type = _media_type(headers)
         now, skew = self._clock(), self._max_skew
-        if "ce-specversion" in request.headers or "ce-type" in request.headers or "ce-id" in request.headers:
-            return [decode_binary(_text_headers(request), body, now=now, max_skew=skew)], True
+        if "ce-specversion" in headers or "ce-type" in headers or "ce-id" in headers:
+            return [decode_binary(headers.pairs, body, now=now, max_skew=skew)], True
         if media_type == BATCH or (media_type == "application/json" and body.lstrip()[:1] == b"["):
             return [read_event(raw, now + skew) for raw in self._limited(split_array(body))], False
         if media_type in LINES:
@@ -144,8 +176,8 @@ class Intake:
             return [decode_structured(body, now=now, max_skew=skew)], True
         raise _unsupported(media_type, f"{STRUCTURED}, {BATCH}, application/x-ndjson or ce-* headers")
 
-    def _decode_statements(self, request: Request, body: bytes) -> tuple[list[Parsed], bool]:
-        media_type = _media_type(request)
+    def _decode_statements(self, headers: Headers, body: bytes) -> tuple[list[Parsed], bool]:
+        media_type = _media_type(headers)
         now, skew = self._clock(), self._max_skew
         if media_type in LINES:
             lines = self._limited(split_lines(body))
@@ -156,16 +188,16 @@ class Intake:
             return [map_statement(body, now=now, max_skew=skew)], False
         raise _unsupported(media_type, "application/json or application/x-ndjson")
 
-    async def _read_in_time(self, request: Request) -> bytes:
+    async def _read_in_time(self, request: Request, headers: Headers) -> bytes:
         try:
             async with asyncio.timeout(self._read_seconds):
-                return await self._read_body(request)
+                return await self._read_body(request, headers)
         except TimeoutError:
             message = f"the body did not arrive within {self._read_seconds:g} s"
             raise IntakeError(408, "body_too_slow", message) from None
 
-    async def _read_body(self, request: Request) -> bytes:
-        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    async def _read_body(self, request: Request, headers: Headers) -> bytes:
+        encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip"):
             raise IntakeError(
                 415, "unsupported_encoding", f"{encoding!r}: send gzip or no encoding", "content-encoding"
@@ -247,12 +279,12 @@ def _result(parsed: Parsed, outcome: Outcome) -> Result:
     return Result(outcome.status, parsed.source, parsed.id, outcome.position, outcome.path, outcome.reason)
 
 
-def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+def _headers(scope: Scope) -> Headers:
+    return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
 
 
-def _text_headers(request: Request) -> list[tuple[str, str]]:
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+def _media_type(headers: Headers) -> str:
+    return headers.get("content-type", "application/json").split(";")[0].strip().lower()
 
 
 def _unsupported(media_type: str, wanted: str) -> IntakeError:

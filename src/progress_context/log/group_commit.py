@@ -11,6 +11,7 @@ from progress_context.errors import AppendQueueFull, LogUnavailable
 from progress_context.log.event import NewEvent, Outcome
 
 GROUPS_UNDER_WAY = 2
+LARGE_GROUP = 500  # events
 
 Append = Callable[[Sequence[NewEvent]], Awaitable[list[Outcome]]]
 
@@ -46,7 +47,8 @@ class GroupCommit:
         self._patience = patience
         self._on_appended = on_appended
         self._queue: deque[_Waiting] = deque()
-        self._arrived = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._queued = 0
         self.events_waiting = 0
         self.bytes_waiting = 0
 
@@ -62,7 +64,8 @@ class GroupCommit:
         self._queue.append(_Waiting(events, size, answer))
         self.events_waiting += len(events)
         self.bytes_waiting += size
-        self._arrived.set()
+        self._queued += len(events)
+        self._changed.set()
         try:
             async with asyncio.timeout(self._patience):
                 return await answer
@@ -75,18 +78,28 @@ class GroupCommit:
     async def run(self) -> None:
         """Append groups until cancelled; then refuse whatever still waits.
 
-        While one group is in the database the next one is made ready beside it.
+        Small groups wait for the commit under way, to be larger; beside a large one the next large
+        one is made ready.
         """
+        under_way: set[asyncio.Task[None]] = set()
         try:
-            await asyncio.gather(*(self._append_groups() for _ in range(GROUPS_UNDER_WAY)))
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                while self._queue and self._may_begin(len(under_way)):
+                    task = asyncio.create_task(self._commit(self._next_group()))
+                    under_way.add(task)
+                    task.add_done_callback(under_way.discard)
+                    task.add_done_callback(lambda _: self._changed.set())
         finally:
             self._refuse(self._queue, LogUnavailable("the service is stopping"))
+            for task in under_way:
+                task.cancel()
 
-    async def _append_groups(self) -> None:
-        while True:
-            await self._arrived.wait()
-            if group := self._next_group():
-                await self._commit(group)
+    def _may_begin(self, under_way: int) -> bool:
+        if under_way == 0:
+            return True
+        return under_way < GROUPS_UNDER_WAY and self._queued >= LARGE_GROUP
 
     async def drained(self) -> None:
         """Return once nothing waits."""
@@ -107,13 +120,12 @@ class GroupCommit:
         events = 0
         while self._queue and (not group or events + len(self._queue[0].events) <= self._group_events):
             waiting = self._queue.popleft()
+            self._queued -= len(waiting.events)
             if waiting.answer.done():  # whoever sent it has given up
                 self._forget(waiting)
                 continue
             group.append(waiting)
             events += len(waiting.events)
-        if not self._queue:
-            self._arrived.clear()
         return group
 
     async def _commit(self, group: list[_Waiting]) -> None:

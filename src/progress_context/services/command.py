@@ -62,6 +62,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     service = Service(
         "progress-command-service",
         intake.routes(),
+        direct=intake.endpoints(),
         tasks=[commits.run, notifier.run],
         ready=_Readiness(pool),
         drain=commits.drained,
