@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -59,14 +60,14 @@ def up(*, data_dir: Path | None = None, sample: bool = False) -> None:
 
     settings = Settings.from_environment()
     folder = (data_dir or default_data_dir()).absolute()
-    with OneMachine(settings, folder, lambda text: console.print(f"[dim]{text}[/]")) as machine:
+    with OneMachine(settings, folder, lambda text: console.print(f"[dim]{escape(text)}[/]")) as machine:
         if sample and machine.log_is_empty():
             console.print("[dim]loading a sample of simulated learners[/]")
             simulate(learners=SAMPLE_LEARNERS, days=SAMPLE_DAYS, post=machine.command_url)
         console.print(f"\n  dashboard  {machine.query_url}/")
         console.print(f"  GraphQL    {machine.query_url}/graphql")
         console.print(f"  events     {machine.command_url}/events")
-        console.print(f"  data       {folder}\n")
+        console.print(f"  data       {escape(str(folder))}\n")
         console.print("Ctrl-C stops everything.")
         machine.wait()
 
@@ -158,7 +159,10 @@ def rebuild(*names: str, all_: Annotated[bool, Parameter("--all")] = False, shar
 
 @importing.command
 def xapi(
-    *files: Path, url: str | None = None, from_start: bool = False, data_dir: Path | None = None
+    *files: Annotated[Path, Parameter(allow_leading_hyphen=True)],
+    url: str | None = None,
+    from_start: bool = False,
+    data_dir: Path | None = None,
 ) -> None:
     """Import xAPI statements through the running service: JSON arrays, JSON lines, gzip, or - for stdin.
 
@@ -192,7 +196,7 @@ def xapi(
             size = file.stat().st_size if str(file) != "-" else None
             task = bar.add_task(file.name, total=size)
             summary = import_file(file, address, journal, lambda done, t=task: bar.update(t, completed=done))
-        console.print(summary.text(), highlight=False)
+        console.print(escape(summary.text()), highlight=False)
 
 
 @app.command
@@ -256,7 +260,7 @@ def main() -> None:
     try:
         app()
     except ProgressError as error:
-        console.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        console.print("[red]error:[/]", escape(str(error)), highlight=False, soft_wrap=True)
         sys.exit(next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1))
     except KeyboardInterrupt:
         console.print("interrupted")

@@ -205,7 +205,6 @@ PROFILES_OF_TOMORROW = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="learner_calendar reads user.* events that nobody described")
 @pytest.mark.parametrize("name", PROFILES_OF_TOMORROW)
 async def test_a_profile_that_nobody_described_can_be_folded(database_url: str, name: str) -> None:
     world = await World(database_url).open()

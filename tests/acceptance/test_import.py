@@ -131,7 +131,6 @@ def test_every_form_is_read_from_files_and_from_standard_input(
     assert counts(duplicate=len(statements)) in Import(store, tmp_path, "--", "-", stdin=text).told()
 
 
-@pytest.mark.xfail(strict=True, reason="the command line takes the dash for an option")
 def test_a_dash_is_standard_input(store: System, file: Path, tmp_path: Path) -> None:
     text = lines(some(file, salt="dash"))
     assert counts(stored=20) in Import(store, tmp_path, "-", stdin=text).told()

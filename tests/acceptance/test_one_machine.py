@@ -159,7 +159,6 @@ def test_a_wrong_setting_is_named_in_one_line(
     assert not (scratch / "wrong").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="an error message is printed as markup")
 def test_a_value_in_brackets_is_shown_as_it_is() -> None:
     assert "PROGRESS_POLL_MS='[/b]': " in only_line(run("up", PROGRESS_POLL_MS="[/b]").stderr)
 

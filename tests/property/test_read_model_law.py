@@ -21,7 +21,11 @@ from world import World
 STORED = ("item_catalogue", "sessions", "item_progress", "daily_stats", "active_days", "streak_runs")
 COMPUTED_WHEN_ASKED = ("accuracy", "incorrect", "average_response_time_ms")
 LEARNERS_OF_A_HISTORY = 6
-EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["strict", "grace"])

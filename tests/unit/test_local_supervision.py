@@ -88,11 +88,11 @@ def group(output: io.StringIO) -> Iterator[ProcessGroup]:
 
 
 def test_every_line_appears_whole_behind_the_name(group: ProcessGroup, output: io.StringIO) -> None:
-    write = "import os; os.write(1, b'one\\r\\ntw\\xffo\\n'); os.write(2, b'three');"
+    write = "import os; os.write(2, b'one\\r\\n'); os.write(1, b'tw\\xffo\\nthree');"
     group.add("talker", python(write + "import signal; signal.pause()"))
     group.add("echo", python("import os; print(os.environ['GREETING'])"), {"GREETING": "hello"})
     group.start_all()
-    eventually(lambda: output.getvalue().count("\n") >= 4)
+    eventually(lambda: "tw" in output.getvalue() and "hello" in output.getvalue())
     group.stop_all()
     written = output.getvalue().splitlines()
     talked = [line for line in written if line.startswith("talker")]

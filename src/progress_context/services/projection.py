@@ -60,7 +60,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         if worker.failure is not None:
             return worker.failure
         age = time.time() - worker.looked_at
-        return f"the log was last looked at {age:.0f} s ago" if age > STALE_SECONDS else None
+        patience = max(STALE_SECONDS, 3 * settings.poll_ms / 1000)
+        return f"the log was last looked at {age:.0f} s ago" if age > patience else None
 
     service = Service("progress-projection-service", [], tasks=[follow, hear, notifier.run], ready=ready)
     try:
