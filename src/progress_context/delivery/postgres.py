@@ -14,6 +14,11 @@ from progress_context.log.database import UNAVAILABLE, Pool, Role, acquire, conn
 LOG_APPENDED = "progress_log_appended"
 READ_MODELS_CHANGED = "progress_read_models_changed"
 
+PAUSE = 0.005  # seconds between two notifications: what happens meanwhile shares the next one
+
+# News need not survive a crash of the server, since listeners also poll: do not wait for the disk.
+NOTIFY = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)"
+
 log = structlog.get_logger(__name__)
 
 
@@ -38,9 +43,10 @@ class Notifier:
             self._news.clear()
             try:
                 async with acquire(self._pool) as connection:
-                    await connection.execute("SELECT pg_notify($1, $2)", self._channel, str(self._newest))
+                    await connection.execute(NOTIFY, self._channel, str(self._newest))
             except LogUnavailable as error:
                 log.warning("notification_dropped", channel=self._channel, error=str(error))
+            await asyncio.sleep(PAUSE)
 
 
 async def listen(url: str, role: Role, channel: str, on_news: Callable[[int], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import signal
 import socket
@@ -173,6 +174,9 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Run `main(stop)` on a fast loop; SIGINT and SIGTERM set `stop`."""
 
     _allow_files(2 * MAX_CONNECTIONS)
+
+    gc.freeze()  # what was loaded stays; look for garbage seldom, for requests leave no cycles behind
+    gc.set_threshold(50_000, 20, 50)
 
     async def with_signals() -> None:
         stop = asyncio.Event()

@@ -6,14 +6,15 @@
 -- When a learner profile changed after `profiles_known_at`, nothing is written and `first_position` is null:
 -- learning days may be wrong, compute them again.
 --
--- Positions become visible in order because `log.head` stays locked until the commit.
+-- Plans are kept for the session, so they must not be made for the small table of the first day: no
+-- sequential scans. Positions become visible in order because `log.head` stays locked until the commit.
 CREATE FUNCTION log.append(
   profiles_known_at bigint, received_at timestamptz,
   sources text[], ids text[], types text[], versions integer[], learner_keys bigint[],
   occurred timestamptz[], learning_days date[], payloads text[], contexts text[],
   OUT profile_position bigint, OUT first_position bigint,
   OUT known_numbers bigint[], OUT known_positions bigint[], OUT known_differs text[])
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog SET enable_seqscan = off AS $$
 DECLARE
   head log.head;
 BEGIN
