@@ -212,21 +212,3 @@ async def test_reading_by_learner_and_by_type(pool: Pool, appender: Appender) ->
         assert [e.id for e in await read.page(connection, learner_id="ada", event_type="t1")] == ["3", "9"]
         assert [e.id for e in await read.page(connection, event_type="t1", after=4)] == ["5", "7", "9", "11"]
         assert await read.page(connection, learner_id="nobody") == []
-
-
-async def test_no_append_scans_the_log(database_url: str) -> None:
-    pool = await open_pool(database_url, "progress_command", size=1)
-    appender = Appender(pool, learning_day_in, Calendar("UTC", 0))
-    await appender.append([an_event("first")])
-    owner = await asyncpg.connect(database_url)
-    await owner.execute("VACUUM ANALYZE log.events")  # now the statistics say: one row
-    scanned = "SELECT seq_scan FROM pg_stat_all_tables WHERE schemaname = 'log' AND relname = 'events'"
-    before = await owner.fetchval(scanned)
-    for number in range(12):  # more than it takes until PostgreSQL keeps a plan
-        await appender.append([an_event(f"{number}-{i}") for i in range(30)])
-        await appender.append([an_event(f"{number}-{i}") for i in range(30)])
-    async with pool.acquire() as connection:
-        await connection.execute("SELECT pg_stat_force_next_flush()")
-        assert await connection.fetchval(scanned) == before
-    await owner.close()
-    pool.terminate()
