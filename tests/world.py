@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -144,11 +144,3 @@ def pieces(items: Sequence[Any], sizes: Sequence[int]) -> list[Any]:
     if start < len(items):
         cut.append(items[start:])
     return cut
-
-
-def last_value(stamp: Sequence[Any] | None) -> Any:
-    """What a stamp says."""
-    return None if stamp is None else stamp[2]
-
-
-Columns = Mapping[str, Any]

@@ -16,7 +16,6 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     IntValueNode,
-    OperationDefinitionNode,
     OperationType,
     VariableNode,
     Visitor,
@@ -137,14 +136,6 @@ class _WaitFinder(Visitor):
                     value = self._variables.get(argument.value.name.value)
                 if isinstance(value, int):
                     self.position = max(self.position, value)
-
-
-def operation_name_of(document: DocumentNode) -> str:
-    """The name of the first operation, for metrics."""
-    for definition in document.definitions:
-        if isinstance(definition, OperationDefinitionNode) and definition.name is not None:
-            return definition.name.value
-    return "anonymous"
 
 
 def _swapped(result: ExecutionResult) -> bool:
