@@ -212,3 +212,27 @@ async def test_reading_by_learner_and_by_type(pool: Pool, appender: Appender) ->
         assert [e.id for e in await read.page(connection, learner_id="ada", event_type="t1")] == ["3", "9"]
         assert [e.id for e in await read.page(connection, event_type="t1", after=4)] == ["5", "7", "9", "11"]
         assert await read.page(connection, learner_id="nobody") == []
+
+
+async def test_no_append_scans_the_log_though_plans_were_kept_from_its_first_day(database_url: str) -> None:
+    pool = await open_pool(database_url, "progress_command", size=1)
+    appender = Appender(pool, learning_day_in, Calendar("UTC", 0))
+    watcher = await connect(database_url)
+    await watcher.execute("ALTER TABLE log.events SET (autovacuum_enabled = false)")  # no new plan meanwhile
+    await appender.append([an_event("first")])
+    await watcher.execute("ANALYZE log.events")
+    for number in range(40):
+        await appender.append([an_event(f"early-{number}"), an_event(f"early-{number // 2}")])
+    await appender.append([an_event(f"{number}") for number in range(5_000)])
+
+    async def read_by_scans() -> int:
+        async with pool.acquire() as connection:
+            await connection.execute("SELECT pg_stat_force_next_flush()")
+        return await watcher.fetchval("SELECT pg_stat_get_tuples_returned('log.events'::regclass)")
+
+    before = await read_by_scans()
+    for number in range(20):
+        await appender.append([an_event(f"late-{number}"), an_event(f"{number}")])
+    assert await read_by_scans() == before
+    await watcher.close()
+    pool.terminate()

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from progress_context.intake.cloudevents import decode_structured
+from progress_context.intake.cloudevents import decode_batch, decode_structured
 from progress_context.intake.event_type import MAX_NAME_BYTES, check_name
 from progress_context.intake.json_guard import find_flaw, find_flaw_exactly
 from progress_context.log.event import NewEvent
@@ -79,6 +79,16 @@ def test_any_bytes_get_a_verdict(raw: bytes) -> None:
 def test_a_repeated_key_never_passes(one: str, other: str, key: str, space: str) -> None:
     text = f'{{"x":[{{"k":{one},"y":{{}},{key}{space}:{other}}}]}}'
     assert find_flaw(text.encode()) is not None
+
+
+@given(st.lists(DOCUMENTS, max_size=4))
+def test_an_event_is_judged_in_an_array_as_it_is_alone(data: list[str]) -> None:
+    events = [
+        f'{{"specversion":"1.0","id":"{n}","source":"s","type":"t","data":{text}}}'.encode()
+        for n, text in enumerate(data)
+    ]
+    alone = [decode_structured(event, now=NOW) for event in events]
+    assert decode_batch(b"[" + b",".join(events) + b"]", now=NOW) == alone
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from progress_context import telemetry
 from progress_context.errors import AppendQueueFull, IntakeError, LogError
 from progress_context.intake.binary import decode_binary
-from progress_context.intake.cloudevents import decode_structured, read_event
+from progress_context.intake.cloudevents import decode_structured, read_array, read_event
 from progress_context.intake.documents import split_array, split_lines
 from progress_context.intake.envelope import Parsed, invalid_line
 from progress_context.intake.xapi import map_statement, read_statement
@@ -168,7 +168,7 @@ class Intake:
         if "ce-specversion" in headers or "ce-type" in headers or "ce-id" in headers:
             return [decode_binary(headers.pairs, body, now=now, max_skew=skew)], True
         if media_type == BATCH or (media_type == "application/json" and body.lstrip()[:1] == b"["):
-            return [read_event(raw, now + skew) for raw in self._limited(split_array(body))], False
+            return read_array(body, self._limited(split_array(body)), now + skew), False
         if media_type in LINES:
             lines = self._limited(split_lines(body))
             return [invalid_line(read_event(raw, now + skew), number) for number, raw in lines], False

@@ -47,11 +47,23 @@ class _Members(list[tuple[str, Any]]):
 
 def find_flaw(raw: bytes) -> Flaw | None:
     """The first reason why jsonb would not keep this document as sent, `None` without one."""
-    if _is_calm(raw):
-        encoded = _reencode(raw)
-        if encoded is not None and has_strings_of(raw, encoded):
-            return None
-    return find_flaw_exactly(raw)
+    return None if is_shallow(raw) and is_plain(raw) else find_flaw_exactly(raw)
+
+
+def is_plain(raw: bytes) -> bool:
+    """Whether a few passes over the document, and so over every document in it, find nothing unusual.
+
+    Says nothing about depth. What is not plain may be harmless all the same.
+    """
+    if b"\\u0000" in raw or _LONG_RUN in raw.translate(_DIGITS):
+        return False
+    encoded = _reencode(raw)  # fails for lone surrogates and bad floats
+    return encoded is not None and has_strings_of(raw, encoded)
+
+
+def is_shallow(raw: bytes) -> bool:
+    """Whether so few brackets are in the document that it cannot be nested too deep."""
+    return raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH
 
 
 def has_strings_of(raw: bytes, encoded: bytes) -> bool:
@@ -107,17 +119,8 @@ def _read_float(text: str) -> float:
     return 0.0
 
 
-def _is_calm(raw: bytes) -> bool:
-    """Whether decoding, which refuses lone surrogates and bad floats, would find all but twins."""
-    return _is_shallow(raw) and b"\\u0000" not in raw and _LONG_RUN not in raw.translate(_DIGITS)
-
-
 _decode = msgspec.json.Decoder(float_hook=_read_float).decode
 _encode = msgspec.json.Encoder().encode
-
-
-def _is_shallow(raw: bytes) -> bool:
-    return raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH
 
 
 def _count_quotes(raw: bytes) -> int:

@@ -41,7 +41,7 @@ CREATE INDEX events_by_type        ON log.events (type, position);
 -- Positions up to the counter exist all (so an insert there breaks the primary key); what lies behind it
 -- can only be what this transaction inserted.
 CREATE FUNCTION log.continue_log() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   head     log.head;
   appended record;
