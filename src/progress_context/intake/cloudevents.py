@@ -82,7 +82,7 @@ def read_event(raw: bytes, latest: datetime, *, plain: bool = False) -> Parsed:
         return invalid_event(raw, error)
 
 
-def _read_event(raw: bytes, latest: datetime, plain: bool) -> Parsed:  # noqa: FBT001 - once for every event
+def _read_event(raw: bytes, latest: datetime, plain: bool) -> Parsed:
     if len(raw) > MAX_EVENT_BYTES:
         raise refuse("", f"More than {MAX_EVENT_BYTES} bytes")
     if not (plain and is_shallow(raw)) and (flaw := find_flaw(raw)):
