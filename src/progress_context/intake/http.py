@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar, get_args
 
 import msgspec
 import structlog
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -25,22 +22,29 @@ from progress_context.intake.cloudevents import decode_structured, read_array, r
 from progress_context.intake.documents import split_array, split_lines
 from progress_context.intake.envelope import Parsed, invalid_line
 from progress_context.intake.xapi import map_statement, read_statement
-from progress_context.log.event import NewEvent, Outcome
+from progress_context.log.event import NewEvent, Outcome, Status
+from progress_context.patience import Patience
 
 LINES = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"}
 )
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
-JSON = {"content-type": "application/json"}
 INFLATE_STEP = 64 * 1024  # bytes unpacked at a time
 DEFLATED_STEP = 4 * 1024  # packed bytes at a time; what is left of them is copied at every step
 
 T = TypeVar("T")
+Response: TypeAlias = tuple[int, bytes, list[tuple[bytes, bytes]]]  # status, JSON, headers beyond the usual
 
 log = structlog.get_logger(__name__)
 
 encode = msgspec.json.Encoder().encode
+
+_APPENDED = {status: telemetry.APPENDED.labels(status) for status in get_args(Status)}
+
+
+class _Disconnected(Exception):
+    """The sender is gone; nobody waits for an answer."""
 
 
 class Headers(dict[str, str]):
@@ -108,7 +112,7 @@ class Intake:
         self._max_body = max_body
         self._max_events = max_events
         self._max_skew = max_skew
-        self._read_seconds = read_seconds
+        self._patience = Patience(read_seconds)
         self._clock = clock
 
     def endpoints(self) -> dict[str, ASGIApp]:
@@ -128,15 +132,22 @@ class Intake:
 
     async def _serve(self, decode: Decode, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response = await self._answer(decode, Request(scope, receive), _headers(scope))
+            status, body, extra = await self._answer(decode, _headers(scope), receive)
+        except _Disconnected:
+            return
         except Exception:
             log.exception("intake_failed")
-            response = problem(500, "internal_error", "this is our fault; the service's log tells more")
-        await response(scope, receive, send)
+            status, body, extra = problem(
+                500, "internal_error", "this is our fault; the service's log tells more"
+            )
+        length = str(len(body)).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", length), *extra]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, decode: Decode, request: Request, headers: Headers) -> Response:
+    async def _answer(self, decode: Decode, headers: Headers, receive: Receive) -> Response:
         try:
-            body = await self._read_in_time(request, headers)
+            body = await self._read_in_time(headers, receive)
             parsed, single = decode(headers, body)
             answer = await self._append(parsed, len(body))
         except IntakeError as error:
@@ -145,8 +156,6 @@ class Intake:
             return problem(429, "queue_full", str(error), retry_after=error.retry_after)
         except LogError as error:
             return problem(503, "log_unavailable", str(error), retry_after=1.0)
-        except ClientDisconnect:
-            return Response(status_code=400)
         return respond(answer, single=single)
 
     async def _append(self, parsed: list[Parsed], size: int) -> Answer:
@@ -157,7 +166,7 @@ class Intake:
         ]
         counts = Counter(result.status for result in results)
         for status, count in counts.items():
-            telemetry.APPENDED.labels(status).inc(count)
+            _APPENDED[status].inc(count)
         if unknown := sum(not event.known for event in events):
             telemetry.UNKNOWN_TYPES.inc(unknown)
         return Answer(counts["stored"], counts["duplicate"], counts["conflict"], counts["invalid"], results)
@@ -188,15 +197,15 @@ class Intake:
             return [map_statement(body, now=now, max_skew=skew)], False
         raise _unsupported(media_type, "application/json or application/x-ndjson")
 
-    async def _read_in_time(self, request: Request, headers: Headers) -> bytes:
+    async def _read_in_time(self, headers: Headers, receive: Receive) -> bytes:
         try:
-            async with asyncio.timeout(self._read_seconds):
-                return await self._read_body(request, headers)
+            with self._patience.limit():
+                return await self._read_body(headers, receive)
         except TimeoutError:
-            message = f"the body did not arrive within {self._read_seconds:g} s"
+            message = f"the body did not arrive within {self._patience.seconds:g} s"
             raise IntakeError(408, "body_too_slow", message) from None
 
-    async def _read_body(self, request: Request, headers: Headers) -> bytes:
+    async def _read_body(self, headers: Headers, receive: Receive) -> bytes:
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip"):
             raise IntakeError(
@@ -205,7 +214,7 @@ class Intake:
         gunzip = _Gunzip() if encoding == "gzip" else None
         parts: list[bytes] = []
         size = received = 0
-        async for chunk in request.stream():
+        async for chunk in _chunks(receive):
             received += len(chunk)
             for part in [chunk] if gunzip is None else gunzip.feed(chunk):
                 size += len(part)
@@ -263,7 +272,7 @@ def respond(answer: Answer, *, single: bool) -> Response:
         status = 207
     else:
         status = 422 if answer.invalid else 409
-    return Response(encode(answer.results[0] if single else answer), status_code=status, headers=JSON)
+    return status, encode(answer.results[0] if single else answer), []
 
 
 def problem(
@@ -271,8 +280,19 @@ def problem(
 ) -> Response:
     """A refusal of the whole request, in one shape."""
     body = {"error": code, "message": message} | ({"path": path} if path else {})
-    headers = JSON | ({"retry-after": str(max(1, round(retry_after)))} if retry_after else {})
-    return Response(encode(body), status_code=status, headers=headers)
+    pause = [(b"retry-after", str(max(1, round(retry_after))).encode())] if retry_after else []
+    return status, encode(body), pause
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    """The parts of a request's body as they arrive."""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Disconnected
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
 
 
 def _result(parsed: Parsed, outcome: Outcome) -> Result:

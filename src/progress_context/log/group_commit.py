@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from progress_context.errors import AppendQueueFull, LogUnavailable
 from progress_context.log.event import NewEvent, Outcome
+from progress_context.patience import Patience
 
 GROUPS_UNDER_WAY = 2
 LARGE_GROUP = 500  # events
@@ -44,7 +45,7 @@ class GroupCommit:
         self._group_events = group_events
         self._waiting_events = waiting_events
         self._waiting_bytes = waiting_bytes
-        self._patience = patience
+        self._patience = Patience(patience)
         self._on_appended = on_appended
         self._queue: deque[_Waiting] = deque()
         self._changed = asyncio.Event()
@@ -67,11 +68,12 @@ class GroupCommit:
         self._queued += len(events)
         self._changed.set()
         try:
-            async with asyncio.timeout(self._patience):
+            with self._patience.limit():
                 return await answer
         except TimeoutError:
             text = (
-                f"no answer from PostgreSQL within {self._patience:g} s; whether this was stored is unknown"
+                f"no answer from PostgreSQL within {self._patience.seconds:g} s;"
+                " whether this was stored is unknown"
             )
             raise LogUnavailable(text) from None
 
