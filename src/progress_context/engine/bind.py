@@ -27,6 +27,7 @@ class Scope:
 EVERYONE = Scope("true")
 LEARNERS = Scope("{relation}.learner_key = ANY ($1::bigint[])")
 NOBODY = Scope("false")
+ANY_POSITION = str(2**63 - 1)
 
 
 def shard_scope(shard: int, shards: int) -> Scope:
@@ -89,14 +90,19 @@ def lazy_inputs(catalog: Catalog, model: ReadModel, learner: str, asked: str) ->
             ctes[name] = policy_relation(catalog.policy)
         elif name == ASKED:
             ctes[name] = asked
+        elif name == EVENTS:
+            ctes[name] = events_relation(model, Scope(f"{{relation}}.learner_key = {learner}"), ANY_POSITION)
         else:
-            ctes[name] = lazy_relation(catalog, catalog[name], learner, asked)
+            weight = ", 1 AS weight" if model.is_rollup else ""
+            ctes[name] = (
+                f"SELECT *{weight} FROM ({lazy_relation(catalog, catalog[name], learner, asked)}) AS source"
+            )
     return ctes
 
 
 def lazy_relation(catalog: Catalog, model: ReadModel, learner: str, asked: str) -> str:
     """One learner's rows of a read model, whatever its update mode."""
     if not model.stored:
-        return bound(model, lazy_inputs(catalog, model, learner, asked))
+        return model.fresh(bound(model, lazy_inputs(catalog, model, learner, asked)))
     condition = f"source.learner_key = {learner}" if model.by_learner else "true"
     return f"SELECT source.* FROM read.{quote(model.name)} AS source WHERE {condition}"

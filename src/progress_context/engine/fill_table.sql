@@ -1,7 +1,3 @@
 -- Compute rows and put them into a table that does not hold them yet.
 INSERT INTO :table (:columns)
-SELECT :complete
-  FROM (
 :select
-) AS fresh
- WHERE :not_empty

@@ -36,14 +36,14 @@ def _maintain(version: Version, tables: Mapping[str, Version], policy: Policy, *
         template,
         table=version.table,
         select=bound(version.model, _changes_of_inputs(version, policy)),
-        columns=quote_all(version.columns),
+        columns=quote_all(version.model.columns),
         grain=quote_all(version.model.grain),
-        same_grain=version.same_grain("stored", "delta"),
-        old_grain=version.same_grain("old", "delta"),
+        same_grain=version.model.same_grain("stored", "delta"),
+        old_grain=version.model.same_grain("old", "delta"),
         merged=", ".join(_merged_columns(version)),
-        set=", ".join(f"{quote(c)} = EXCLUDED.{quote(c)}" for c in version.values) or _touch(version),
-        stored_values=quote_all(version.values, prefix="stored."),
-        excluded_values=quote_all(version.values, prefix="EXCLUDED."),
+        set=", ".join(f"{quote(c)} = EXCLUDED.{quote(c)}" for c in version.model.values) or _touch(version),
+        stored_values=quote_all(version.model.values, prefix="stored."),
+        excluded_values=quote_all(version.model.values, prefix="EXCLUDED."),
         delta=quote(f"{version.name}.delta"),
         old=quote(f"{version.name}.old"),
         merged_rows=quote(f"{version.name}.merged"),
@@ -56,8 +56,8 @@ def _maintain(version: Version, tables: Mapping[str, Version], policy: Policy, *
             changes=quote(f"{version.name}.changes"),
             old=quote(f"{version.name}.old"),
             new=quote(f"{version.name}.new"),
-            columns=quote_all(version.columns),
-            old_columns=quote_all(version.columns, prefix="old."),
+            columns=quote_all(version.model.columns),
+            old_columns=quote_all(version.model.columns, prefix="old."),
             replaced=_replaced(version),
         )
     return text
@@ -78,7 +78,7 @@ def _changes_of_inputs(version: Version, policy: Policy) -> dict[str, str]:
 
 def _merged_columns(version: Version) -> list[str]:
     grain = [f"delta.{quote(column)}" for column in version.model.grain]
-    values = [f"{version.merged(c, 'old', 'delta')} AS {quote(c)}" for c in version.values]
+    values = [f"{version.model.merged(c, 'old', 'delta')} AS {quote(c)}" for c in version.model.values]
     return grain + values
 
 
@@ -89,9 +89,8 @@ def _touch(version: Version) -> str:
 
 def _replaced(version: Version) -> str:
     """Old rows count as replaced when their group was written anew, or vanished."""
-    written = (
-        f"EXISTS (SELECT FROM {quote(f'{version.name}.new')} AS new WHERE {version.same_grain('new', 'old')})"
-    )
+    same_grain = version.model.same_grain("new", "old")
+    written = f"EXISTS (SELECT FROM {quote(f'{version.name}.new')} AS new WHERE {same_grain})"
     if not version.model.is_rollup:
         return written
     return f"{written} OR old.row_id IN (SELECT row_id FROM {quote(f'{version.name}.gone')})"

@@ -76,10 +76,8 @@ class Maintainer:
         return fill(
             "fill_table",
             table=version.table,
-            columns=quote_all(version.columns),
-            complete=version.complete("fresh"),
-            select=bound(version.model, inputs),
-            not_empty=version.not_empty,
+            columns=quote_all(version.model.columns),
+            select=version.model.fresh(bound(version.model, inputs)),
         )
 
     async def _refresh_views(self, connection: Connection, changed: Mapping[str, set[int]]) -> None:
@@ -101,10 +99,10 @@ class Maintainer:
             "refresh_view",
             table=version.table,
             select=bound(version.model, inputs),
-            columns=quote_all(version.columns),
+            columns=quote_all(version.model.columns),
             grain=quote_all(version.model.grain),
-            same_grain=version.same_grain("stored", "fresh"),
-            set=", ".join(f"{quote(c)} = EXCLUDED.{quote(c)}" for c in version.values),
-            stored_values=quote_all(version.values, prefix="stored."),
-            excluded_values=quote_all(version.values, prefix="EXCLUDED."),
+            same_grain=version.model.same_grain("stored", "fresh"),
+            set=", ".join(f"{quote(c)} = EXCLUDED.{quote(c)}" for c in version.model.values),
+            stored_values=quote_all(version.model.values, prefix="stored."),
+            excluded_values=quote_all(version.model.values, prefix="EXCLUDED."),
         )

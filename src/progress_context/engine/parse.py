@@ -43,7 +43,7 @@ class _File:
 
     def refuse_at(self, fragment: str, rule: str, message: str) -> NoReturn:
         """Complain about the first place in the SELECT where `fragment` stands as a word."""
-        pattern = re.compile(rf"\b{re.escape(fragment)}\b", re.IGNORECASE)
+        pattern = re.compile(rf"(?<!\w){re.escape(fragment)}(?!\w)", re.IGNORECASE)
         for number, text in enumerate(self.lines[self.first_line_of_select :]):
             if found := pattern.search(text.split("--")[0]):
                 line = self.first_line_of_select + number + 1
@@ -66,6 +66,7 @@ def parse(file: str, text: str) -> ReadModel:
         merges=_merges(source),
         select=select,
         inputs=_inputs(source, tree),
+        columns=tuple(tree.named_selects),
         file=file,
     )
     _check_columns(source, model, tree)
@@ -173,7 +174,11 @@ def _inputs(source: _File, tree: exp.Query) -> tuple[str, ...]:
 
 
 def _check_columns(source: _File, model: ReadModel, tree: exp.Query) -> None:
-    columns = tree.named_selects
+    columns = model.columns
+    if "*" in columns:
+        source.refuse_at("*", "columns", "name the columns: `*` changes when its source does")
+    if twice := sorted({column for column in columns if columns.count(column) > 1}):
+        source.refuse_at(twice[0], "columns", f"two columns are named {twice[0]!r}")
     for column in model.grain:
         if column not in columns:
             source.refuse_key("grain", "grain", f"the SELECT has no column {column!r} of the grain")
@@ -215,7 +220,5 @@ def _check_kind(source: _File, model: ReadModel, tree: exp.Query) -> None:
             "linear", "a rollup selects sum(weight) AS row_count, so that empty groups vanish",
             line=source.first_line_of_select + 1,
         )  # fmt: skip
-    if model.kind != "view" and model.update == "lazy":
-        source.refuse_key("update", "update", "only a view can be lazy")
     if model.update != "lazy" and "asked" in model.inputs:
         source.refuse_at("asked", "update", "what depends on the moment asked about must be lazy")

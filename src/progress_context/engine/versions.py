@@ -20,10 +20,6 @@ ADD_VERSION = """
     VALUES ($1, $2, $3, 'building') RETURNING version_id
 """
 TABLE_NAMES = "SELECT table_name FROM engine.versions WHERE read_model = $1"
-COLUMNS = """
-    SELECT attname FROM pg_attribute
-     WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum
-"""
 
 
 async def active_versions(connection: Connection, catalog: Catalog) -> dict[str, Version]:
@@ -33,8 +29,7 @@ async def active_versions(connection: Connection, catalog: Catalog) -> dict[str,
     for model in catalog.stored():
         row = rows.get(model.name)
         if row is not None and row["fingerprint"] == model.fingerprint:
-            columns = await _columns_of(connection, row["table_name"])
-            versions[model.name] = Version(model, row["version_id"], row["table_name"], columns)
+            versions[model.name] = Version(model, row["version_id"], row["table_name"])
     return versions
 
 
@@ -117,26 +112,17 @@ async def _create_version(
 ) -> Version:
     taken = {row["table_name"] for row in await connection.fetch(TABLE_NAMES, model.name)}
     table_name = _free_name(f"{model.name}__{model.fingerprint[:6]}", taken)
-    draft = Version(model, 0, table_name, ())
-    inputs = stored_inputs(draft, versions, catalog.policy, NOBODY, upto="0")
-    select = bound(model, inputs)
-    description = await connection.prepare(select)
-    columns = tuple(attribute.name for attribute in description.get_attributes())
     version_id = await connection.fetchval(ADD_VERSION, model.name, model.fingerprint, table_name)
-    version = Version(model, version_id, table_name, columns)
+    version = Version(model, version_id, table_name)
+    inputs = stored_inputs(version, versions, catalog.policy, NOBODY, upto="0")
     await connection.execute(
-        fill("create_table", table=version.table, columns=version.complete("fresh"), select=select)
+        fill("create_table", table=version.table, select=model.fresh(bound(model, inputs)))
     )
     await connection.execute(f"ALTER TABLE {version.table} ADD PRIMARY KEY ({quote_all(model.grain)})")
     await connection.execute(
         "INSERT INTO engine.checkpoints (version_id, position) VALUES ($1, 0)", version_id
     )
     return version
-
-
-async def _columns_of(connection: Connection, table_name: str) -> tuple[str, ...]:
-    rows = await connection.fetch(COLUMNS, f"read.{quote(table_name)}")
-    return tuple(row["attname"] for row in rows)
 
 
 def _free_name(name: str, taken: set[str]) -> str:
