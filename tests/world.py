@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from progress_context.engine import versions as books
+from progress_context.engine.batch import run_batch
 from progress_context.engine.bind import lazy_relation
 from progress_context.engine.catalog import Catalog, load
 from progress_context.engine.definition import Policy
@@ -79,13 +80,19 @@ class World:
         """Fold what is new in pages of the given sizes; the page numbered `crash_at` dies, then again."""
         async with self.pool.acquire() as connection:
             versions = await self.versions()
-            maintainer = Maintainer(list(versions.values()), self.catalog.policy)
-            position = (await books.positions(connection, versions.values())).pop()
+            realtime = books.realtime(versions)
+            maintainer = Maintainer(realtime, self.catalog.policy, stored=versions)
+            position = (await books.checkpoints(connection, realtime))[0]
             head = await read.head(connection)
             for number, page in enumerate(pieces(range(position + 1, head + 1), sizes)):
                 if number == crash_at:
                     await self._crash(connection, maintainer, page[0] - 1, page[-1])
                 await maintainer.advance(connection, page[0] - 1, page[-1])
+
+    async def run_batch(self) -> None:
+        """Bring what is kept in batches to where the realtime read models are."""
+        async with self.pool.acquire() as connection:
+            await run_batch(connection, self.catalog)
 
     async def _crash(self, connection: Any, maintainer: Maintainer, after: int, upto: int) -> None:
         try:

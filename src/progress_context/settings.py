@@ -100,6 +100,12 @@ class Settings:
     page_events: int = _setting(
         5_000, _whole(1, 1_000_000), "most events folded in one commit while catching up"
     )
+    shards: int = _setting(
+        1, _whole(1, 256), "parts of the learners that projection services share; the same for all of them"
+    )
+    batch_seconds: int = _setting(
+        300, _whole(1, 86_400), "seconds between batches, for read models that say `update: batch`"
+    )
     poll_ms: int = _setting(
         250, _whole(1, 60_000), "milliseconds between looks at the log when no notification comes"
     )

@@ -20,9 +20,18 @@ APPEND_GROUP_EVENTS = Histogram(
 )  # fmt: skip
 APPEND_WAITING = Gauge("progress_append_waiting_events", "Events waiting for a commit")
 HEAD_POSITION = Gauge("progress_log_position", "Last position of the log, as this service knows it")
-CHECKPOINT_POSITION = Gauge("progress_checkpoint_position", "Position the realtime read models reflect")
+CHECKPOINT_POSITION = Gauge(
+    "progress_checkpoint_position",
+    "Position the realtime read models reflect, by shard of learners",
+    ["shard"],
+)
 CHECKPOINT_MOVED = Gauge("progress_checkpoint_moved_timestamp_seconds", "When the checkpoint moved last")
-LAG_EVENTS = Gauge("progress_lag_events", "Events in the log that the realtime read models do not reflect")
+LAG_EVENTS = Gauge(
+    "progress_lag_events",
+    "Events in the log that the realtime read models do not reflect, by shard",
+    ["shard"],
+)
+PARKED = Counter("progress_parked_total", "Events put aside because a read model could not take them")
 FOLD_SECONDS = Histogram(
     "progress_fold_seconds", "One page folded into all realtime read models",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),

@@ -190,7 +190,7 @@ async def test_no_page_is_planned_by_scanning_a_table(world: World) -> None:
         await transaction.start()
         await connection.execute(PLAN_BY_INDEX)
         ids = [version.version_id for version in maintainer.versions]
-        plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {maintainer.statement}", 390, 400, ids)
+        plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {maintainer.statement}", 390, 400, ids, None)
         await transaction.rollback()
     scanned = {node["Relation Name"] for node in nodes(json.loads(plan)) if node["Node Type"] == "Seq Scan"}
     assert scanned & {version.table_name for version in maintainer.versions} == set()

@@ -32,7 +32,7 @@ ANY_POSITION = str(2**63 - 1)
 
 def shard_scope(shard: int, shards: int) -> Scope:
     """Learners of one of `shards` equal parts."""
-    return Scope(f"{{relation}}.learner_key % {shards:d} = {shard:d}")
+    return Scope(f"{{relation}}.learner_key % {shards:d} = {shard:d}") if shards > 1 else EVERYONE
 
 
 def bound(model: ReadModel, ctes: Mapping[str, str]) -> str:

@@ -73,6 +73,8 @@ def arrange(parsed: Iterable[ReadModel], policy: Policy) -> Catalog:
     models: dict[str, ReadModel] = {}
     for name in _in_order(by_name):
         model = by_name[name]
+        lookups = tuple(i for i in model.inputs if i not in RESERVED and not by_name[i].by_learner)
+        model = replace(model, lookups=lookups if model.by_learner else ())
         models[name] = replace(model, fingerprint=fingerprint(model, known))
         known[name] = models[name].fingerprint
     return Catalog(models, policy)

@@ -48,6 +48,7 @@ class ReadModel:
     inputs: tuple[str, ...]
     columns: tuple[str, ...]
     file: str
+    lookups: tuple[str, ...] = ()
     fingerprint: str = ""
 
     @property
@@ -59,6 +60,14 @@ class ReadModel:
     def stored(self) -> bool:
         """Whether it has a table; the others are computed when asked for."""
         return self.update != "lazy"
+
+    @property
+    def recomputed(self) -> bool:
+        """Whether it is kept by computing the learners that changed anew; the others merge the changes.
+
+        Views may be anything; and a changed lookup, such as an item's level, moves rows between groups.
+        """
+        return self.is_view or bool(self.lookups) or (self.update == "batch" and self.kind != "fold")
 
     @property
     def is_view(self) -> bool:

@@ -10,23 +10,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from progress_context.engine.bind import bound, policy_relation
-from progress_context.engine.definition import EVENTS, POLICY, Policy
+from progress_context.engine.bind import bound, policy_relation, shard_scope
+from progress_context.engine.definition import EVENTS, POLICY, RESERVED, Policy
 from progress_context.engine.template import fill, literal, quote, quote_all
 from progress_context.engine.version import Version
 
+SHARED = """EXISTS (SELECT FROM log.events AS event
+                WHERE event.position > $1 AND event.position <= $2 AND event.learner_key IS NULL)"""
 
-def live_statement(versions: Sequence[Version], policy: Policy) -> str:
-    """Parameters: $1 after, $2 up to, $3 version ids. One row: see `live.sql`."""
-    linear = [version for version in versions if not version.model.is_view]
+
+def live_statement(
+    versions: Sequence[Version], policy: Policy, lease: str, shard: int = 0, shards: int = 1
+) -> str:
+    """Parameters: $1 after, $2 up to, $3 version ids, $4 lease token. One row: see `live.sql`.
+
+    `versions` are maintained together; shard 0 has the events of no learner too.
+    """
+    merging = [version for version in versions if not version.model.recomputed]
     sources = {name for version in versions for name in version.model.inputs}
-    tables = {version.name: version for version in linear}
-    parts = [_maintain(version, tables, policy, captured=version.name in sources) for version in linear]
+    tables = {version.name: version for version in merging}
+    parts = [_maintain(version, tables, policy, captured=version.name in sources) for version in merging]
+    scope = shard_scope(shard, shards)
+    whose = scope.on("event") if shard else f"({scope.on('event')} OR event.learner_key IS NULL)"
+    looks_up = any(version.model.lookups for version in versions)
     return fill(
         "live",
-        events=fill("events", scope="event.position > $1", upto="$2"),
-        models=",\n".join(parts),
+        shard=str(int(shard)),
+        lease=literal(lease),
+        events=fill("events", scope=f"event.position > $1 AND {whose}", upto="$2"),
+        models="".join(f"{part},\n" for part in parts).rstrip(",\n") or '"nothing" AS (SELECT)',
         changed=_changed_learners(versions, tables),
+        shared=SHARED if looks_up else "false",
+        in_shard=scope.on("void"),
     )
 
 
@@ -97,12 +112,25 @@ def _replaced(version: Version) -> str:
 
 
 def _changed_learners(versions: Sequence[Version], tables: Mapping[str, Version]) -> str:
-    """A JSON object: for each stored view, the learners whose inputs changed."""
+    """A JSON object: for each recomputed read model, the learners whose inputs changed.
+
+    An input that is maintained elsewhere, as by a batch, may have changed for every learner with an event.
+    """
+    own = {version.name for version in versions}
     pairs: list[str] = []
     for version in versions:
-        if version.model.is_view:
-            changes = [quote(f"{name}.changes") for name in version.model.inputs if name in tables]
-            keys = " UNION ".join(f"SELECT learner_key FROM {relation}" for relation in changes)
+        if version.model.recomputed:
+            relations = {
+                quote(f"{name}.changes")
+                for name in version.model.inputs
+                if name in tables and tables[name].model.by_learner
+            }
+            if not set(version.model.inputs) - RESERVED - set(version.model.lookups) <= own:
+                relations.add('"new.events"')
+            keys = " UNION ".join(f"SELECT learner_key FROM {relation}" for relation in sorted(relations))
             keys = keys or "SELECT NULL::bigint WHERE false"
-            pairs.append(f"{literal(version.name)}, (SELECT jsonb_agg(learner_key) FROM ({keys}) AS changed)")
+            pairs.append(
+                f"{literal(version.name)}, (SELECT jsonb_agg(learner_key) FROM ({keys}) AS changed"
+                " WHERE learner_key IS NOT NULL)"
+            )
     return f"jsonb_build_object({', '.join(pairs)})"

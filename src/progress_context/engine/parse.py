@@ -76,13 +76,13 @@ def parse(file: str, text: str) -> ReadModel:
 
 
 def fingerprint(model: ReadModel, inputs: Mapping[str, str]) -> str:
-    """Twelve hex digits that change when the content may: SELECT, grain, merge laws, inputs.
+    """Twelve hex digits that change when the content may: SELECT, grain, merge laws, update mode, inputs.
 
-    Comments, white space and the update mode do not count. `inputs` maps each input to what stands
+    Comments and white space do not count. `inputs` maps each input to what stands
     for its own content.
     """
     tokens = " ".join(token.text for token in sqlglot.tokenize(model.select, read="postgres"))
-    parts = [model.kind, tokens, ",".join(model.grain)]
+    parts = [model.kind, model.update, tokens, ",".join(model.grain)]
     parts += [f"{column} {law}" for column, law in sorted(model.merges.items())]
     parts += [f"{name}={inputs[name]}" for name in model.inputs]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:12]

@@ -78,8 +78,8 @@ async def rebuild(
 async def _start_position(connection: Connection, catalog: Catalog) -> int:
     """Where the live versions are, so that the new ones are never ahead of them; else the head."""
     active = await books.active_versions(connection, catalog)
-    live = await books.positions(connection, active.values())
-    return min(live) if live else await read.head(connection)
+    live = await books.checkpoints(connection, books.realtime(active))
+    return min(live.values()) if live else await read.head(connection)
 
 
 async def _fill(
@@ -141,8 +141,8 @@ async def _swap(connection: Connection, catalog: Catalog, maintainer: Maintainer
     await connection.execute("SELECT set_config('lock_timeout', $1, true)", LOCK_TIMEOUT)
     await connection.execute("LOCK TABLE engine.versions IN SHARE ROW EXCLUSIVE MODE")
     active = await books.active_versions(connection, catalog)
-    live = await books.positions(connection, active.values(), lock=True)
-    goal = min(live) if live else upto
+    live = await books.checkpoints(connection, books.realtime(active), lock=True)
+    goal = min(live.values()) if live else upto
     if goal > upto:
         await connection.execute(PLAN_BY_INDEX)
         await maintainer.advance_within(connection, upto, goal)

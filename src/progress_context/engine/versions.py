@@ -9,6 +9,7 @@ from progress_context.engine.catalog import Catalog
 from progress_context.engine.definition import ReadModel
 from progress_context.engine.template import fill, quote, quote_all
 from progress_context.engine.version import Version
+from progress_context.errors import CheckpointLost
 from progress_context.log.database import Connection
 
 ACTIVE = """
@@ -16,8 +17,8 @@ ACTIVE = """
       FROM engine.versions WHERE status = 'active'
 """
 ADD_VERSION = """
-    INSERT INTO engine.versions (read_model, fingerprint, table_name, status)
-    VALUES ($1, $2, $3, 'building') RETURNING version_id
+    INSERT INTO engine.versions (read_model, fingerprint, table_name, update_mode, status)
+    VALUES ($1, $2, $3, $4, 'building') RETURNING version_id
 """
 TABLE_NAMES = "SELECT table_name FROM engine.versions WHERE read_model = $1"
 
@@ -34,13 +35,13 @@ async def active_versions(connection: Connection, catalog: Catalog) -> dict[str,
 
 
 async def create_versions(
-    connection: Connection, catalog: Catalog, models: Iterable[ReadModel]
+    connection: Connection, catalog: Catalog, models: Iterable[ReadModel], *, shards: int = 1
 ) -> dict[str, Version]:
     """Empty tables for new versions of `models` (inputs among them, inputs first), all `building`."""
     await connection.execute("LOCK TABLE engine.versions IN SHARE ROW EXCLUSIVE MODE")
     versions: dict[str, Version] = {}
     for model in models:
-        versions[model.name] = await _create_version(connection, catalog, model, versions)
+        versions[model.name] = await _create_version(connection, catalog, model, versions, shards)
     return versions
 
 
@@ -53,14 +54,48 @@ async def drop_versions(connection: Connection, version_ids: Sequence[int]) -> N
         await connection.execute(f"DROP TABLE IF EXISTS read.{quote(row['table_name'])}")
 
 
+def is_sharded(model: ReadModel) -> bool:
+    """Whether a version has a checkpoint for each shard of learners; the others have one, of shard 0."""
+    return model.by_learner and model.update == "realtime"
+
+
 async def positions(connection: Connection, versions: Iterable[Version], *, lock: bool = False) -> set[int]:
-    """The positions of the checkpoints, all alike in a sound database; `lock` holds them still."""
+    """The positions of all checkpoints; `lock` holds them still."""
     rows = await connection.fetch(
         "SELECT position FROM engine.checkpoints WHERE version_id = ANY ($1::bigint[])"
         f" ORDER BY version_id {'FOR UPDATE' if lock else ''}",
         [version.version_id for version in versions],
     )
     return {row["position"] for row in rows}
+
+
+async def checkpoints(
+    connection: Connection, versions: Iterable[Version], *, lock: bool = False
+) -> dict[int, int]:
+    """Position by shard of versions that are maintained together; `lock` holds them still.
+
+    Raises CheckpointLost when they are not together, as after a swap by another process.
+    """
+    rows = await connection.fetch(
+        "SELECT shard, position FROM engine.checkpoints WHERE version_id = ANY ($1::bigint[])"
+        f" ORDER BY shard, version_id {'FOR UPDATE' if lock else ''}",
+        [version.version_id for version in versions],
+    )
+    found: dict[int, int] = {}
+    for row in rows:
+        if found.setdefault(row["shard"], row["position"]) != row["position"]:
+            raise CheckpointLost(f"the read models of shard {row['shard']} are not at one position")
+    return found
+
+
+def realtime(versions: Mapping[str, Version]) -> list[Version]:
+    """Those that follow the log at once."""
+    return [version for version in versions.values() if version.model.update == "realtime"]
+
+
+def in_batches(versions: Mapping[str, Version]) -> list[Version]:
+    """Those that follow on a timer."""
+    return [version for version in versions.values() if version.model.update == "batch"]
 
 
 async def activate(connection: Connection, versions: Mapping[str, Version]) -> None:
@@ -85,7 +120,8 @@ async def _retire(connection: Connection, condition: str, names: Sequence[str]) 
     """Retire active versions: without a checkpoint nobody can maintain them any more."""
     rows = await connection.fetch(
         "WITH retired AS (UPDATE engine.versions SET status = 'retired', stopped_at = ("
-        "     SELECT position FROM engine.checkpoints AS c WHERE c.version_id = versions.version_id)"
+        "     SELECT array_agg(position ORDER BY shard) FROM engine.checkpoints AS c"
+        "      WHERE c.version_id = versions.version_id)"
         f"     WHERE status = 'active' AND {condition} RETURNING version_id, read_model),"
         " gone AS (DELETE FROM engine.checkpoints USING retired"
         "           WHERE checkpoints.version_id = retired.version_id)"
@@ -108,21 +144,44 @@ async def drop_outdated(connection: Connection) -> None:
 
 
 async def _create_version(
-    connection: Connection, catalog: Catalog, model: ReadModel, versions: Mapping[str, Version]
+    connection: Connection, catalog: Catalog, model: ReadModel, versions: Mapping[str, Version], shards: int
 ) -> Version:
     taken = {row["table_name"] for row in await connection.fetch(TABLE_NAMES, model.name)}
     table_name = _free_name(f"{model.name}__{model.fingerprint[:6]}", taken)
-    version_id = await connection.fetchval(ADD_VERSION, model.name, model.fingerprint, table_name)
+    version_id = await connection.fetchval(
+        ADD_VERSION, model.name, model.fingerprint, table_name, model.update
+    )
     version = Version(model, version_id, table_name)
     inputs = stored_inputs(version, versions, catalog.policy, NOBODY, upto="0")
     await connection.execute(
         fill("create_table", table=version.table, select=model.fresh(bound(model, inputs)))
     )
     await connection.execute(f"ALTER TABLE {version.table} ADD PRIMARY KEY ({quote_all(model.grain)})")
+    for name in model.lookups:
+        await _index_source(connection, catalog, model, versions, catalog[name].grain)
     await connection.execute(
-        "INSERT INTO engine.checkpoints (version_id, position) VALUES ($1, 0)", version_id
+        "INSERT INTO engine.checkpoints (version_id, shard, position)"
+        " SELECT $1, shard, 0 FROM generate_series(0, $2::int - 1) AS shard",
+        version_id,
+        shards if is_sharded(model) else 1,
     )
     return version
+
+
+async def _index_source(
+    connection: Connection,
+    catalog: Catalog,
+    model: ReadModel,
+    versions: Mapping[str, Version],
+    grain: tuple[str, ...],
+) -> None:
+    """When a lookup changes, its learners are found in the input that has its grain."""
+    for name in model.inputs:
+        if name in versions and versions[name].model.by_learner and set(grain) <= set(catalog[name].columns):
+            index = quote(f"{versions[name].table_name}_by_{'_'.join(grain)}")
+            await connection.execute(
+                f"CREATE INDEX IF NOT EXISTS {index} ON {versions[name].table} ({quote_all(grain)})"
+            )
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -1,4 +1,4 @@
-"""The realtime worker: follows the log and keeps every realtime read model at its head."""
+"""The realtime worker of a shard: follows the log and keeps the read models of its learners at the head."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import structlog
 from progress_context import telemetry
 from progress_context.engine import versions as books
 from progress_context.engine.catalog import Catalog
+from progress_context.engine.leases import shard_lease
 from progress_context.engine.maintain import Advance, Maintainer
-from progress_context.errors import CheckpointLost, LogUnavailable
+from progress_context.engine.parking import POISON, park
+from progress_context.errors import CheckpointLost, EngineError, LogUnavailable
 from progress_context.log import read
 from progress_context.log.database import Connection, Pool, acquire
 
@@ -34,15 +36,20 @@ class Worker:
         *,
         page_events: int,
         poll_seconds: float,
+        shard: int = 0,
+        shards: int = 1,
         on_advance: Callable[[Advance], None] = lambda advance: None,
     ) -> None:
         self._pool = pool
         self._catalog = catalog
         self._page = page_events
         self._poll = poll_seconds
+        self._shard = shard
+        self._shards = shards
         self._on_advance = on_advance
         self._news = asyncio.Event()
         self._maintainer: Maintainer | None = None
+        self._token: int | None = None
         self.position = 0
         self.head = 0
         self.failure: str | None = "starting"
@@ -52,18 +59,22 @@ class Worker:
         """There may be something to do."""
         self._news.set()
 
-    async def run(self) -> None:
-        """Work until cancelled; a database that is away is waited for."""
+    async def run(self, token: int | None = None) -> None:
+        """Work until cancelled, under the lease with this token; a database that is away is waited for."""
+        self._token = token
+        self._maintainer = None
         pause = 0.1
         while True:
             try:
                 await self.catch_up()
                 pause = 0.1
-            except CheckpointLost:
-                self._maintainer = None  # versions were swapped, or another worker is ahead: look again
-            except (LogUnavailable, asyncpg.PostgresError) as error:
+            except CheckpointLost:  # versions were swapped, or another worker took over: look again
+                self._maintainer = None
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, self._poll)
+            except (LogUnavailable, EngineError, asyncpg.PostgresError) as error:
                 self.failure = f"{type(error).__name__}: {error}"
-                log.error("fold_failed", error=self.failure, position=self.position)
+                log.error("fold_failed", error=self.failure, position=self.position, shard=self._shard)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
             else:
@@ -86,8 +97,19 @@ class Worker:
         self._measure()
 
     async def _fold(self, connection: Connection, maintainer: Maintainer, upto: int) -> None:
-        with telemetry.FOLD_SECONDS.time():
-            advance = await maintainer.advance(connection, self.position, upto)
+        """Fold the page up to `upto`; one that cannot be folded is halved, down to the event."""
+        try:
+            with telemetry.FOLD_SECONDS.time():
+                advance = await maintainer.advance(connection, self.position, upto, self._token)
+        except POISON as error:
+            if upto - self.position > 1:
+                await self._fold(connection, maintainer, self.position + (upto - self.position) // 2)
+                return
+            if not await park(connection, upto, error):
+                raise
+            log.error("learner_parked", position=upto, reason=str(error), shard=self._shard)
+            telemetry.PARKED.inc()
+            return
         telemetry.FOLDED.inc(upto - self.position)
         telemetry.CHECKPOINT_MOVED.set_to_current_time()
         self.position = upto
@@ -97,14 +119,22 @@ class Worker:
     async def _current(self, connection: Connection) -> Maintainer:
         if self._maintainer is None:
             active = await books.active_versions(connection, self._catalog)
-            positions = await books.positions(connection, active.values())
-            if len(positions) != 1 or len(active) != len(self._catalog.stored()):
+            reached = await books.checkpoints(connection, books.realtime(active))
+            if len(active) != len(self._catalog.stored()) or set(reached) != set(range(self._shards)):
                 raise CheckpointLost("the active versions are not the ones this service was made for")
-            self._maintainer = Maintainer(list(active.values()), self._catalog.policy)
-            self.position = positions.pop()
+            self._maintainer = Maintainer(
+                books.realtime(active),
+                self._catalog.policy,
+                stored=active,
+                shard=self._shard,
+                shards=self._shards,
+                lease=shard_lease(self._shard),
+            )
+            self.position = reached[self._shard]
         return self._maintainer
 
     def _measure(self) -> None:
-        telemetry.CHECKPOINT_POSITION.set(self.position)
+        shard = str(self._shard)
+        telemetry.CHECKPOINT_POSITION.labels(shard).set(self.position)
+        telemetry.LAG_EVENTS.labels(shard).set(max(0, self.head - self.position))
         telemetry.HEAD_POSITION.set(self.head)
-        telemetry.LAG_EVENTS.set(max(0, self.head - self.position))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import structlog
 
@@ -11,16 +10,14 @@ from progress_context import telemetry
 from progress_context.delivery.postgres import LOG_APPENDED, READ_MODELS_CHANGED, Notifier, listen
 from progress_context.engine.catalog import Catalog, load
 from progress_context.engine.definition import Policy
-from progress_context.engine.maintain import Advance
+from progress_context.engine.projector import Projector
 from progress_context.engine.rebuild import bring_up
-from progress_context.engine.worker import Worker
-from progress_context.errors import LogError
+from progress_context.engine.shards import reshard
+from progress_context.errors import CheckpointLost, LogError
 from progress_context.log import migrate
 from progress_context.log.database import Pool, acquire, open_pool, until_available
 from progress_context.services.server import Service
 from progress_context.settings import Settings
-
-STALE_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -35,33 +32,30 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run the service until `stop` is set."""
     telemetry.configure_logging("progress-projection-service")
     catalog = catalog_of(settings)
-    pool = await open_pool(settings.database_url, "progress_projection", size=6)
+    pool = await open_pool(settings.database_url, "progress_projection", size=settings.shards + 6)
     notifier = Notifier(pool, READ_MODELS_CHANGED)
-
-    def announce(advance: Advance) -> None:
-        notifier.announce(advance.upto)
-
-    worker = Worker(
+    projector = Projector(
         pool,
         catalog,
+        shards=settings.shards,
         page_events=settings.page_events,
         poll_seconds=settings.poll_ms / 1000,
-        on_advance=announce,
+        batch_seconds=settings.batch_seconds,
+        on_advance=lambda advance: notifier.announce(advance.visible),
     )
+    up = False
 
     async def follow() -> None:
-        await _bring_up(pool, catalog)
-        await worker.run()
+        nonlocal up
+        await _bring_up(pool, catalog, settings.shards)
+        up = True
+        await projector.run()
 
     async def hear() -> None:
-        await listen(settings.database_url, "progress_projection", LOG_APPENDED, worker.wake)
+        await listen(settings.database_url, "progress_projection", LOG_APPENDED, projector.wake)
 
     async def ready() -> str | None:
-        if worker.failure is not None:
-            return worker.failure
-        age = time.time() - worker.looked_at
-        patience = max(STALE_SECONDS, 3 * settings.poll_ms / 1000)
-        return f"the log was last looked at {age:.0f} s ago" if age > patience else None
+        return projector.failure() if up else "the read models are being built"
 
     service = Service("progress-projection-service", [], tasks=[follow, hear, notifier.run], ready=ready)
     try:
@@ -70,18 +64,20 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         pool.terminate()
 
 
-async def _bring_up(pool: Pool, catalog: Catalog) -> None:
+async def _bring_up(pool: Pool, catalog: Catalog, shards: int) -> None:
     """Wait for a migrated database, then build what is missing or was edited."""
 
     async def attempt() -> list[str]:
         async with acquire(pool) as connection:
             await migrate.check(connection)
-        return await bring_up(pool, catalog)
+        built = await bring_up(pool, catalog)
+        await reshard(pool, catalog, shards)
+        return built
 
     while True:
         try:
             built = await until_available(attempt, patience=30)
-        except LogError as error:
+        except (LogError, CheckpointLost) as error:
             log.warning("waiting_for_database", error=str(error))
             await asyncio.sleep(1)
         else:

@@ -1,4 +1,4 @@
--- Compute the learners $1 of a stored view anew; only rows that differ are written.
+-- Compute the rows of learners $1 anew; only rows that differ are written.
 WITH fresh AS MATERIALIZED (
 :select
 ),
