@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -21,3 +22,12 @@ def eventually(condition: Callable[[], T], *, timeout: float = 10.0, pause: floa
         if time.monotonic() > deadline:
             raise AssertionError(f"not true within {timeout:g} s: {condition}")
         breath.wait(pause)
+
+
+async def until(condition: Callable[[], Awaitable[object]], *, seconds: float = 10.0) -> None:
+    """Return once the awaited `condition` is truthy."""
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not true within {seconds:g} s: {condition}")
+        await asyncio.sleep(0.02)

@@ -42,15 +42,15 @@ class World:
     """Appends histories, folds them in any pieces, and tells what the read models hold."""
 
     def __init__(self, url: str, policy: Policy | None = None) -> None:
-        self._url = url
+        self.url = url
         self.catalog: Catalog = load(policy=policy)
         self.log_pool: Pool
         self.pool: Pool
 
     async def open(self) -> World:
         """Connect, with empty read models."""
-        self.log_pool = await open_pool(self._url, "progress_command", size=4)
-        self.pool = await open_pool(self._url, "progress_projection", size=4)
+        self.log_pool = await open_pool(self.url, "progress_command", size=4)
+        self.pool = await open_pool(self.url, "progress_projection", size=4)
         await bring_up(self.pool, self.catalog)
         return self
 
@@ -61,7 +61,7 @@ class World:
 
     async def clear(self) -> None:
         """Forget everything: what no role of the product may do."""
-        owner = await asyncpg.connect(self._url)
+        owner = await asyncpg.connect(self.url)
         await owner.execute(CLEAR)
         for version in (await self.versions()).values():
             await owner.execute(f"TRUNCATE {version.table}")

@@ -12,19 +12,15 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
-    BarColumn,
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 
 from progress_context import __version__
+from progress_context.commands import projection
+from progress_context.commands.common import console, progress_bar, settings_with_database
 from progress_context.errors import ProgressError, ReadModelError, SettingsError
 from progress_context.settings import Settings, describe
 
@@ -32,14 +28,15 @@ EXIT_CODES: dict[type[ProgressError], int] = {SettingsError: 2, ReadModelError: 
 SAMPLE_LEARNERS = 30
 SAMPLE_DAYS = 400
 
-console = Console(stderr=True)
 app = App(
     name="progress-context",
     help="Event-sourced learning progress: keeps every event, shows every angle.",
     version=__version__,
 )
 importing = App(name="import", help="Bring in events from files.")
-app.command(importing)
+GROUPS = (importing, projection.batch, projection.parked)
+for group in GROUPS:
+    app.command(group)
 
 
 @app.command
@@ -85,8 +82,7 @@ def serve(service: Literal["command", "projection", "query"], /) -> None:
 
     from progress_context.services.server import run
 
-    settings = Settings.from_environment()
-    _need_database(settings)
+    settings = settings_with_database()
     module = import_module(f"progress_context.services.{service}")
     run(lambda stop: module.serve(settings, stop))
 
@@ -96,8 +92,7 @@ def migrate() -> None:
     """Bring the database at DATABASE_URL to the schema this version needs."""
     from progress_context.services.all_in_one import migrated
 
-    settings = Settings.from_environment()
-    _need_database(settings)
+    settings = settings_with_database()
     applied = asyncio.run(migrated(settings.database_url))
     console.print(f"applied {', '.join(applied)}" if applied else "nothing to do")
 
@@ -130,8 +125,7 @@ def rebuild(*names: str, all_: Annotated[bool, Parameter("--all")] = False, shar
     from progress_context.log.database import open_pool
     from progress_context.services.projection import catalog_of
 
-    settings = Settings.from_environment()
-    _need_database(settings)
+    settings = settings_with_database()
     catalog = catalog_of(settings)
     stored = [model.name for model in catalog.stored()]
     if unknown := set(names) - set(stored):
@@ -152,7 +146,7 @@ def rebuild(*names: str, all_: Annotated[bool, Parameter("--all")] = False, shar
         finally:
             await pool.close()
 
-    with _progress(MofNCompleteColumn()) as bar:
+    with progress_bar(MofNCompleteColumn()) as bar:
         position = asyncio.run(work(bar))
     console.print(f"rebuilt, and swapped at position {position:,}")
 
@@ -192,7 +186,7 @@ def xapi(
         journal = Journal(data_dir or default_data_dir(), file, address)
         if from_start:
             journal.forget()
-        with _progress(DownloadColumn()) as bar:
+        with progress_bar(DownloadColumn()) as bar:
             size = file.stat().st_size if str(file) != "-" else None
             task = bar.add_task(file.name, total=size)
             summary = import_file(file, address, journal, lambda done, t=task: bar.update(t, completed=done))
@@ -234,7 +228,7 @@ def simulate(
 
     last = end.date() if end else (datetime.now(UTC) - timedelta(days=1)).date()
     simulation = Simulation(learners=learners, days=days, seed=seed, end=last)
-    with _progress(MofNCompleteColumn()) as bar:
+    with progress_bar(MofNCompleteColumn()) as bar:
         task = bar.add_task("simulating", total=expected_count(simulation))
 
         def report(done: int) -> None:
@@ -243,8 +237,7 @@ def simulate(
         if post:
             counts = to_service(simulation, post, report)
         elif log:
-            chosen = Settings.from_environment()
-            _need_database(chosen)
+            chosen = settings_with_database()
             counts = asyncio.run(to_log(simulation, chosen, report))
         elif out:
             with out.open("wb") as file:
@@ -272,25 +265,10 @@ def main() -> None:
 def commands() -> list[tuple[str, str]]:
     """(command, first sentence) of everything a person can type, for the docs."""
     listed: list[tuple[str, str]] = []
-    for group, prefix in ((app, ""), (importing, "import ")):
+    for group, prefix in ((app, ""), *((group, f"{group.name[0]} ") for group in GROUPS)):
         for name in group:
             function = group[name].default_command
             if not name.startswith("-") and function is not None:
                 about = (function.__doc__ or "").split("\n\n")[0].strip()
                 listed.append((f"progress-context {prefix}{name}", " ".join(about.split())))
     return sorted(listed)
-
-
-def _need_database(settings: Settings) -> None:
-    if not settings.database_url:
-        raise SettingsError(
-            "DATABASE_URL is not set, e.g. postgresql://user:password@host:5432/progress;"
-            " `progress-context up` needs none"
-        )
-
-
-def _progress(amount: ProgressColumn) -> Progress:
-    return Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), amount,
-        TimeElapsedColumn(), TimeRemainingColumn(), console=console,
-    )  # fmt: skip

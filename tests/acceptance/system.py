@@ -61,10 +61,10 @@ def head(url: str) -> int:
 
 
 def checkpoints(url: str) -> set[int]:
-    """Where the read models are."""
+    """Where the realtime read models are."""
     query = (
         "SELECT position FROM engine.checkpoints JOIN engine.versions USING (version_id)"
-        " WHERE status = 'active'"
+        " WHERE status = 'active' AND update_mode = 'realtime'"
     )
     return {row[0] for row in fetch(url, query)}
 

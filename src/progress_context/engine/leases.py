@@ -23,6 +23,7 @@ RELEASE = """
     UPDATE engine.leases SET holder = NULL, expires_at = '-infinity'
      WHERE holder = $1 AND name = ANY ($2::text[])
 """
+RETURN = "UPDATE engine.leases SET holder = NULL, expires_at = '-infinity' WHERE holder = $1"
 LEAVE = "DELETE FROM engine.workers WHERE worker = $1"
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,7 @@ class Leases:
     """Runs the work whose leases this process holds, `work[name](token)`, until it is lost or surplus.
 
     `shared` names are divided evenly among all live workers; each of `single` is held by one of them.
+    A process that comes back under its former name `worker` need not wait until its own leases end.
     Losing a lease is noticed by the database first: commits that check the token fail from then on.
     """
 
@@ -67,6 +69,7 @@ class Leases:
         try:
             async with acquire(self._pool) as connection:
                 await connection.execute(ADD, [*self._shared, *self._single])
+                await connection.execute(RETURN, self.worker)  # what one of this name held when it died
             while True:
                 with suppress(LogUnavailable):  # what is held goes on, as long as the database lets it
                     await self._turn()

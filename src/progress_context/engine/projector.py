@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 class Projector:
     """Shares the work with the other processes of its kind; `run` it until cancelled.
 
-    `singles` is further work that one process at a time does, by the name of its lease.
+    `worker` names this process, and must be its own; `singles` is further work that one process at a time does, by the name of its lease.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Projector:
         poll_seconds: float,
         batch_seconds: float,
         lease_seconds: float = SECONDS,
+        worker: str | None = None,
         singles: Mapping[str, Work] | None = None,
         on_advance: Callable[[Advance], None] = lambda advance: None,
     ) -> None:
@@ -59,25 +60,29 @@ class Projector:
             shared={name: worker.run for name, worker in self._workers.items()},
             single={"batch": self._batches, **(singles or {})},
             seconds=lease_seconds,
+            worker=worker,
         )
 
     async def run(self) -> None:
         """Work until cancelled; then hand over."""
         await self._leases.run()
 
+    def held_shards(self) -> list[str]:
+        """The leases on shards that this process has now."""
+        return [name for name in self._leases.held if name in self._workers]
+
     def wake(self, _position: int = 0) -> None:
         """There may be something to do."""
-        for name in self._leases.held:
-            if name in self._workers:
-                self._workers[name].wake()
+        for name in self.held_shards():
+            self._workers[name].wake()
 
     def failure(self) -> str | None:
         """Why the work held here makes no progress; `None` when it does, or when none is held."""
-        for name in self._leases.held:
-            worker = self._workers.get(name)
-            if worker is not None and worker.failure is not None:
+        for name in self.held_shards():
+            worker = self._workers[name]
+            if worker.failure is not None:
                 return f"{name}: {worker.failure}"
-            if worker is not None and time.time() - worker.looked_at > self._stale:
+            if time.time() - worker.looked_at > self._stale:
                 return f"{name}: the log was last looked at {time.time() - worker.looked_at:.0f} s ago"
         return None
 

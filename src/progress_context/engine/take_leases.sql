@@ -9,12 +9,13 @@ forgotten AS (
   DELETE FROM engine.workers WHERE seen_at < now() - interval '1 hour'
 ),
 others AS (
-  SELECT count(*) AS workers
+  SELECT count(*)::int AS workers, count(*) FILTER (WHERE worker < $1) AS before
     FROM engine.workers
    WHERE worker <> (SELECT worker FROM alive) AND seen_at > now() - make_interval(secs => $2)
 ),
-share AS (
-  SELECT ceil(cardinality($3::text[])::numeric / (workers + 1))::int AS shards FROM others
+share AS (  -- what does not divide evenly goes to the first workers, one each
+  SELECT cardinality($3::text[]) / (workers + 1) + (before < cardinality($3::text[]) % (workers + 1))::int AS shards
+    FROM others
 ),
 mine AS (
   SELECT name, token, row_number() OVER (PARTITION BY name = ANY ($3::text[]) ORDER BY name) AS number

@@ -98,3 +98,17 @@ class EmbeddedPostgres(EmbeddedServer):
     def _is_ending(self) -> bool:
         status = cluster.read_status(self._work_dir)
         return status is not None and status[1] == "stopping"
+
+
+def running_url(data_dir: Path) -> str | None:
+    """The address of the embedded PostgreSQL that serves `data_dir` now, `None` when none does."""
+    folder = data_dir / "postgres"
+    status = cluster.read_status(folder / "cluster")
+    if status is None or status[1] != "ready":
+        return None
+    try:
+        password = (folder / "password").read_text(encoding="utf-8").strip()
+        port = int((folder / "port").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return f"postgresql://{cluster.OWNER}:{password}@{LOOPBACK}:{port}/{cluster.DATABASE}"

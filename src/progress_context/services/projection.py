@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import structlog
 
@@ -41,6 +42,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         page_events=settings.page_events,
         poll_seconds=settings.poll_ms / 1000,
         batch_seconds=settings.batch_seconds,
+        worker=_name_of(settings),
         on_advance=lambda advance: notifier.announce(advance.visible),
     )
     up = False
@@ -62,6 +64,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await service.serve(settings.host, settings.projection_port, stop)
     finally:
         pool.terminate()
+
+
+def _name_of(settings: Settings) -> str | None:
+    """Who listens on this machine's loopback has a name of its own, for as long as it listens."""
+    if settings.host.startswith("127.") or settings.host in ("localhost", "::1"):
+        return f"{socket.gethostname()}:{settings.projection_port}"
+    return None
 
 
 async def _bring_up(pool: Pool, catalog: Catalog, shards: int) -> None:
