@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: run test check format lock clean bench-ingest bench-live
+.PHONY: run test check format lock clean bench-ingest bench-live bench-rebuild
 
 run: $(VENV)/installed
 	@exec $(BIN)/progress-context up --sample $(ARGS)
@@ -25,7 +25,7 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench-ingest bench-live: $(VENV)/installed-dev
+bench-ingest bench-live bench-rebuild: $(VENV)/installed-dev
 	$(BIN)/python -m bench.$(subst bench-,,$@) $(ARGS)
 
 lock: $(VENV)/installed-dev
@@ -34,6 +34,8 @@ lock: $(VENV)/installed-dev
 		--no-emit-index-url --no-emit-find-links --extra local --group build -o requirements.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --extra local --group build --group dev -o requirements-dev.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links -o bench/peers/requirements.txt bench/peers/requirements.in
 
 clean:
 	rm -rf $(VENV) build dist artefacts

@@ -44,7 +44,7 @@ def make_history(server: BenchServer, simulation: Simulation, folder: Path) -> H
     console.print(f"[dim]history: {', '.join(f'{n:,} {status}' for status, n in counts.items())}[/]")
     server.execute("VACUUM ANALYZE", HISTORY)
     facts = folder / "history.jsonl"
-    return History(counts["stored"], facts, _write_facts(url, facts))
+    return History(counts["stored"], facts, write_facts(url, facts))
 
 
 def recount(facts: Path, count: int) -> dict[Day, Counts]:
@@ -78,16 +78,7 @@ def differences(expected: Mapping[Day, Counts], found: Mapping[Day, Counts]) -> 
     return missed, exceeded
 
 
-async def _fill(url: str, simulation: Simulation) -> dict[str, int]:
-    pool = await open_pool(url, "progress_projection", size=2)
-    try:
-        await bring_up(pool, load())
-    finally:
-        await pool.close()
-    return dict(await to_log(simulation, Settings(database_url=url), lambda _: None))
-
-
-def _write_facts(url: str, file: Path) -> int:
+def write_facts(url: str, file: Path) -> int:
     """Every event of a learner, and what it adds to its day."""
     rows = query(url, "history")
     with file.open("wb") as lines:
@@ -104,3 +95,12 @@ def _write_facts(url: str, file: Path) -> int:
             }
             lines.write(msgspec.json.encode(happened) + b"\n")
     return len(rows)
+
+
+async def _fill(url: str, simulation: Simulation) -> dict[str, int]:
+    pool = await open_pool(url, "progress_projection", size=2)
+    try:
+        await bring_up(pool, load())
+    finally:
+        await pool.close()
+    return dict(await to_log(simulation, Settings(database_url=url), lambda _: None))

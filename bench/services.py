@@ -78,6 +78,11 @@ def command_service(database_url: str, folder: Path) -> Program:
     return Program(["serve", "command"], database_url, ("command",), folder / "command.log")
 
 
+def query_service(database_url: str, folder: Path) -> Program:
+    """progress-query-service alone."""
+    return Program(["serve", "query"], database_url, ("query",), folder / "query.log")
+
+
 def whole_system(database_url: str, folder: Path) -> Program:
     """`up`: the three services and Valkey, on the benchmark's PostgreSQL."""
     return Program(["up", "--data-dir", str(folder / "up")], database_url, SERVICES, folder / "up.log")

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from rich.table import Table
 
 from bench.database import BenchServer, query_one
 from bench.events import write_inputs
-from bench.figures import Latency, spread_of
-from bench.harness import Report, console
+from bench.figures import spread_of
+from bench.harness import Report
 from bench.history import HISTORY
+from bench.latencies import show_at_most, show_latencies
 from bench.open_loop import Stream, StreamResult
 from bench.services import whole_system
 
@@ -62,26 +62,16 @@ def show_visible(report: Report, results: Sequence[StreamResult], streams: Strea
     report.notes["visible"] = results
     for result in results:
         report.failures += result.wrong[:3]
-    title = (
-        f"Milliseconds at {streams.rate:,.0f} events/s, open loop, medians of {len(results)} runs (worst run)"
-    )
-    table = Table(title=title, title_justify="left")
-    for column in ("", "p50", "p95", "p99", "max", "samples a run"):
-        table.add_column(column, justify="right" if column else "left")
     rows = (
         ("sent → accepted (on disk)", [result.accepted for result in results]),
         ("accepted → visible in GraphQL", [result.behind for result in results]),
         ("sent → visible in GraphQL", [result.visible for result in results]),
     )
-    for name, latencies in rows:
-        table.add_row(name, *_cells(latencies), f"{latencies[0].samples:,}")
-    console.print(table)
+    show_latencies(f"Milliseconds at {streams.rate:,.0f} events/s, open loop", rows)
     visible = [result.visible for result in results]
-    p50 = spread_of([latency.p50 for latency in visible]).median
-    p99 = spread_of([latency.p99 for latency in visible]).median
-    for name, found, goal in (("p50", p50, GOAL_P50), ("p99", p99, GOAL_P99)):
-        met = "met" if found <= goal else "[red]not met[/]"
-        console.print(f"goal sent → visible {name} ≤ {goal:g} ms: {found:.1f} ms, {met}")
+    for name, most in (("p50", GOAL_P50), ("p99", GOAL_P99)):
+        found = spread_of([getattr(latency, name) for latency in visible])
+        show_at_most(f"sent → visible {name}", found, most, " ms")
 
 
 def _run(stream: Stream) -> StreamResult:
@@ -104,11 +94,3 @@ def _check(url: str, results: Sequence[StreamResult]) -> None:
     if any(number != sent for number in found):
         names = ("acknowledged", "rows", "events", "reviews")
         results[-1].wrong.append(f"{sent} sent, but {dict(zip(names, found, strict=True))}")
-
-
-def _cells(latencies: Sequence[Latency]) -> list[str]:
-    cells: list[str] = []
-    for name in ("p50", "p95", "p99", "max"):
-        spread = spread_of([getattr(latency, name) for latency in latencies])
-        cells.append(f"{spread.median:,.1f} ({spread.most:,.1f})")
-    return cells

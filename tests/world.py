@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any
 
 import asyncpg
@@ -10,7 +11,7 @@ import asyncpg
 from progress_context.engine import versions as books
 from progress_context.engine.batch import run_batch
 from progress_context.engine.bind import lazy_relation
-from progress_context.engine.catalog import Catalog, load
+from progress_context.engine.catalog import Catalog, assemble, load
 from progress_context.engine.definition import Policy
 from progress_context.engine.maintain import Maintainer
 from progress_context.engine.rebuild import bring_up, rebuild
@@ -39,11 +40,14 @@ class CrashError(Exception):
 
 
 class World:
-    """Appends histories, folds them in any pieces, and tells what the read models hold."""
+    """Appends histories, folds them in any pieces, and tells what the read models hold.
 
-    def __init__(self, url: str, policy: Policy | None = None) -> None:
+    In an `eager` world the read models that are made for batches are kept in realtime.
+    """
+
+    def __init__(self, url: str, policy: Policy | None = None, *, eager: bool = False) -> None:
         self.url = url
-        self.catalog: Catalog = load(policy=policy)
+        self.catalog: Catalog = _eager(policy) if eager else load(policy=policy)
         self.log_pool: Pool
         self.pool: Pool
 
@@ -138,6 +142,13 @@ class World:
                 f"{query} WHERE ($2, $3) IS NOT NULL AND $1 > 0", learner, at, today
             )
         return {tuple(record[c] for c in grain): dict(record) for record in records}
+
+
+def _eager(policy: Policy | None) -> Catalog:
+    entries = files("progress_context.read_models").iterdir()
+    texts = {entry.name: entry.read_text("utf-8") for entry in entries if entry.name.endswith(".sql")}
+    changed = {name: text.replace("-- update: batch", "-- update: realtime") for name, text in texts.items()}
+    return assemble(changed, policy or Policy())
 
 
 def pieces(items: Sequence[Any], sizes: Sequence[int]) -> list[Any]:

@@ -15,20 +15,22 @@ from urllib.parse import urlsplit
 
 HERE = Path(__file__).parent
 HOME = Path("build/peers")
-PYTHON_PACKAGES = ("eventsourcing[postgres]==9.5.*", "psycopg[binary]")
+PYTHON_PACKAGES = HERE / "requirements.txt"
+PYTHON_PEERS = ("eventsourcing", "psycopg", "duckdb")
 NODE_PACKAGES = ("@event-driven-io/emmett@0.42.0", "@event-driven-io/emmett-postgresql@0.42.0")
 
 
 def install() -> None:
     """Install the peers where they are not installed yet."""
-    wanted = "\n".join((*PYTHON_PACKAGES, *NODE_PACKAGES))
+    wanted = "\n".join((PYTHON_PACKAGES.read_text(), *NODE_PACKAGES))
     note = HOME / "installed"
     if note.exists() and note.read_text() == wanted:
         return
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir(parents=True)
     subprocess.run([sys.executable, "-m", "venv", HOME / "venv"], check=True)
-    _quietly([_python(), "-m", "pip", "install", "--disable-pip-version-check", *PYTHON_PACKAGES])
+    _quietly([_python(), "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes",
+              "-r", PYTHON_PACKAGES])  # fmt: skip
     _quietly(["npm", "install", "--prefix", HOME, "--no-save", "--no-package-lock", "--no-audit",
               "--no-fund", *NODE_PACKAGES])  # fmt: skip
     note.write_text(wanted)
@@ -48,8 +50,7 @@ def drive_node(program: str, **task: Any) -> dict[str, Any]:
 def versions_of_peers() -> str:
     """Their versions as installed."""
     code = (
-        "import importlib.metadata as m;"
-        "print(', '.join(f'{n} {m.version(n)}' for n in ('eventsourcing', 'psycopg')))"
+        f"import importlib.metadata as m;print(', '.join(f'{{n}} {{m.version(n)}}' for n in {PYTHON_PEERS}))"
     )
     python = _quietly([_python(), "-c", code]).strip()
     package = HOME / "node_modules/@event-driven-io/emmett-postgresql/package.json"

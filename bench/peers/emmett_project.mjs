@@ -1,6 +1,10 @@
 // Project with Emmett: its consumer keeps daily statistics in PostgreSQL, one statement per batch,
-// or the append itself does (inline).
-import { getPostgreSQLEventStore, postgreSQLRawBatchSQLProjection } from '@event-driven-io/emmett-postgresql';
+// or the append itself does (inline); then they may be rebuilt.
+import {
+  getPostgreSQLEventStore,
+  postgreSQLRawBatchSQLProjection,
+  rebuildPostgreSQLProjections,
+} from '@event-driven-io/emmett-postgresql';
 import { rawSql, sql } from '@event-driven-io/dumbo';
 import { projections } from '@event-driven-io/emmett';
 import { readFileSync } from 'node:fs';
@@ -27,7 +31,7 @@ const summed = (events) => {
   return [...rows.values()];
 };
 
-const dailyStats = postgreSQLRawBatchSQLProjection({
+const keepDays = postgreSQLRawBatchSQLProjection({
   name: 'daily_stats',
   canHandle: ['Happened'],
   init: () => rawSql(CREATE),
@@ -43,6 +47,7 @@ const dailyStats = postgreSQLRawBatchSQLProjection({
     ),
   ],
 });
+const dailyStats = { ...keepDays, truncate: ({ execute }) => execute.command(rawSql('TRUNCATE daily_stats')) };
 
 const appendAll = async (store, events, perCall) => {
   for (let start = 0, stream = 1; start < events.length; start += perCall, stream++)
@@ -71,6 +76,14 @@ const consume = async () => {
   await consumer.start();
 };
 
+// The default pause of 50 ms between two batches is taken out.
+const rebuild = async () => {
+  const pulling = { batchSize: task.batch, pullingFrequencyInMs: 0 };
+  const consumer = rebuildPostgreSQLProjections({ connectionString: task.url, pulling, projections: [dailyStats] });
+  await consumer.start();
+  await consumer.close();
+};
+
 let seconds;
 if (task.inline) {
   seconds = await timed(() => appendAll(store, events, task.per_call));
@@ -78,6 +91,7 @@ if (task.inline) {
   await appendAll(store, events, 100);
   seconds = await timed(consume);
 }
+if (task.rebuild) seconds = await timed(rebuild);
 await store.close();
 await pool.end();
 console.log(JSON.stringify({ seconds }));

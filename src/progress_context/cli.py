@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from progress_context import __version__
-from progress_context.commands import projection
+from progress_context.commands import projection, read_models, show, snapshots, verify
 from progress_context.commands.common import console, progress_bar, settings_with_database
 from progress_context.errors import ProgressError, ReadModelError, SettingsError
 from progress_context.settings import Settings, describe
@@ -34,9 +34,11 @@ app = App(
     version=__version__,
 )
 importing = App(name="import", help="Bring in events from files.")
-GROUPS = (importing, projection.batch, projection.parked)
+GROUPS = (importing, projection.batch, projection.parked, read_models.app, snapshots.app)
 for group in GROUPS:
     app.command(group)
+app.command(show.show)
+app.command(verify.verify)
 
 
 @app.command

@@ -8,7 +8,7 @@ ProgressError
 │   ├── LogUnavailable        PostgreSQL cannot be reached or cannot write now: HTTP 503
 │   └── AppendQueueFull       too much waits to be appended: HTTP 429
 ├── IntakeError               a request cannot be read as events: HTTP 4xx
-├── ReadModelError            a read-model file is wrong: file, line, column, rule
+├── ReadModelError            read-model files are wrong: each with file, line, column, rule
 ├── EngineError
 │   ├── CheckpointLost        another worker moved this checkpoint
 │   └── EventPoisoned         one event makes a read model fail
@@ -18,6 +18,7 @@ ProgressError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -67,9 +68,9 @@ class IntakeError(ProgressError):
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
-@dataclass
-class ReadModelError(ProgressError):
-    """A read-model file breaks a rule, at a line and column counted from 1."""
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One broken rule of a read-model file, at a line and column counted from 1."""
 
     file: str
     line: int
@@ -79,6 +80,14 @@ class ReadModelError(ProgressError):
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.message} [{self.rule}]"
+
+
+class ReadModelError(ProgressError):
+    """Read-model files break rules; `complaints` says which and where, one by one."""
+
+    def __init__(self, complaints: Sequence[Complaint]) -> None:
+        super().__init__("\n".join(str(complaint) for complaint in complaints))
+        self.complaints = tuple(complaints)
 
 
 class EngineError(ProgressError):

@@ -106,6 +106,12 @@ class Settings:
     batch_seconds: int = _setting(
         300, _whole(1, 86_400), "seconds between batches, for read models that say `update: batch`"
     )
+    snapshot_events: int = _setting(
+        100_000, _whole(0, 10**9), "events between snapshots, at least a tenth of the log; 0: take none"
+    )
+    snapshots_kept: int = _setting(
+        3, _whole(1, 100), "snapshots kept, the newest and others spread over the log"
+    )
     poll_ms: int = _setting(
         250, _whole(1, 60_000), "milliseconds between looks at the log when no notification comes"
     )

@@ -109,6 +109,7 @@ def _item_row(group: Sequence[CountedEvent]) -> Row:
     verdicts = [(_says_mastered(e), e) for e in of_types(group, MASTERED, MASTERY_UPDATED)]
     schedules = of_types(group, SCHEDULED)
     times = sent(judged, "response_time_ms")
+    unnamed = [event for event in judged if not sent([event], "domain")]
     return {
         "first_seen_at": group[0].occurred_at,
         "last_reviewed_at": last_or_none([event.occurred_at for event in judged]),
@@ -116,6 +117,9 @@ def _item_row(group: Sequence[CountedEvent]) -> Row:
         "correct": sum(map(is_correct, judged)),
         "response_time_ms": sum(times),
         "timed_reviews": len(times),
+        "unnamed_reviews": len(unnamed),
+        "unnamed_correct": sum(map(is_correct, unnamed)),
+        "unnamed_response_time_ms": sum(sent(unnamed, "response_time_ms")),
         "first_review_day": first_or_none([event.learning_day for event in judged]),
         "last_answer_correct": last_or_none([is_correct(event) for event in judged]),
         "first_mastered_day": first_or_none([e.learning_day for verdict, e in verdicts if verdict]),

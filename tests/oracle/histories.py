@@ -116,7 +116,7 @@ def _play(scene: Scene, step: Step, moment: datetime, index: int) -> NewEvent:
         id=event_id,
         type=name,
         version=int(version or 1),
-        learner_id=scene.learner,
+        learner_id=None if name in (counted.PUBLISHED, counted.UPDATED) else scene.learner,
         occurred_at=moment,
         zone=step.zone,
         data=json.dumps(data, ensure_ascii=False),

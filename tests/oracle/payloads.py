@@ -65,7 +65,7 @@ INSTANTS = (
     "2026-04-02T00:00:00-11:00", "2027-01-01T00:00:00Z",
 )  # fmt: skip
 SKILLS = ("reading", "writing", "listening", "speaking")
-SKILL_LISTS = ([], ["reading"], ["speaking", "writing"])
+SKILL_LISTS = ([], ["reading"], ["speaking", "writing"], ["listening", "reading", "listening"])
 LEVELS = ("A1", "B2", "C2")
 BOTH = (False, True)
 

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from oracle.counted import counted_events
 from oracle.days import count_days, is_active, ratio
 from oracle.folds import Policy, Row, Rows, fold_catalogue, fold_items, fold_sessions
+from oracle.periods import count_periods, first_of_month, monday, period_stats
+from oracle.standings import (
+    Catalogue,
+    count_items,
+    count_level_items,
+    count_skill_items,
+    count_skill_reviews,
+    domain_stats,
+    level_stats,
+)
 from oracle.streaks import find_runs, streak_of
 from progress_context.log.event import StoredEvent
 
@@ -25,6 +36,12 @@ class Recount:
     daily_stats: Rows
     active_days: Rows
     streak_runs: Rows
+    weekly_totals: Rows
+    level_totals: Rows
+    level_items: Rows
+    skill_totals: Rows
+    skill_reviews: Rows
+    skill_items: Rows
 
     def item_stats(self, learner_key: int, at: datetime) -> Rows:
         """The learner's items as seen at an instant: {(learner_key, item_id): columns}."""
@@ -55,6 +72,29 @@ class Recount:
             **self.streak(learner_key, today),
         }
 
+    def weekly_stats(self, learner_key: int, today: date) -> Rows:
+        """The learner's weeks: {(learner_key, Monday): columns}."""
+        weeks = period_stats(_of_learner(self.daily_stats, learner_key), monday, today)
+        return {(learner_key, week): row for week, row in weeks.items()}
+
+    def monthly_stats(self, learner_key: int, today: date) -> Rows:
+        """The learner's months: {(learner_key, first day): columns}."""
+        months = period_stats(_of_learner(self.daily_stats, learner_key), first_of_month, today)
+        return {(learner_key, month): row for month, row in months.items()}
+
+    def level_stats(self, learner_key: int, today: date) -> Rows:
+        """The learner's standing with each level: {(learner_key, level): columns}."""
+        items = _of_learner(self.item_progress, learner_key)
+        levels = level_stats(items, Catalogue(self.item_catalogue), today) if items else {}
+        return {(learner_key, level): row for level, row in levels.items()}
+
+    def domain_stats(self, learner_key: int) -> Rows:
+        """The learner's standing with each skill: {(learner_key, skill): columns}."""
+        items = _of_learner(self.item_progress, learner_key)
+        reviews = _of_learner(self.skill_items, learner_key)
+        skills = domain_stats(items, Catalogue(self.item_catalogue), reviews) if items else {}
+        return {(learner_key, skill): row for skill, row in skills.items()}
+
 
 DEFAULT_POLICY = Policy()
 
@@ -66,8 +106,10 @@ def recount(log: Sequence[StoredEvent], policy: Policy = DEFAULT_POLICY) -> Reco
     items = fold_items(events)
     days = count_days(events, sessions, items, policy)
     active = sorted(grain for grain, row in days.items() if is_active(row))
+    item_catalogue = fold_catalogue(events)
+    catalogue = Catalogue(item_catalogue)
     return Recount(
-        item_catalogue=fold_catalogue(events),
+        item_catalogue=item_catalogue,
         sessions=sessions,
         item_progress=items,
         daily_stats=days,
@@ -77,7 +119,22 @@ def recount(log: Sequence[StoredEvent], policy: Policy = DEFAULT_POLICY) -> Reco
             for learner in {learner for learner, _ in active}
             for first_day, row in find_runs([d for key, d in active if key == learner], policy.streak_grace)
         },
+        weekly_totals={
+            (learner, week): row
+            for learner in {learner for learner, _ in days}
+            for week, row in count_periods(_of_learner(days, learner), monday).items()
+        },
+        level_totals=count_items(catalogue.items, catalogue.levels),
+        level_items=count_level_items(items, catalogue),
+        skill_totals=count_items(catalogue.items, catalogue.skills),
+        skill_reviews=count_skill_reviews(events),
+        skill_items=count_skill_items(events, items, catalogue),
     )
+
+
+def _of_learner(rows: Rows, learner_key: int) -> dict[Any, Row]:
+    """One learner's rows by the other column of their grain."""
+    return {key: row for (learner, key), row in rows.items() if learner == learner_key}
 
 
 def _item_stats_row(item: Row, catalogue: Row, at: datetime) -> Row:

@@ -62,7 +62,10 @@ class Step(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """Steps of one learner from `start` on; those with a session or item share the scene's."""
+    """Steps of one learner from `start` on; those with a session or item share the scene's.
+
+    What happens to the vocabulary meanwhile is of no learner.
+    """
 
     learner: str | None
     start: datetime
@@ -93,6 +96,8 @@ def scenes() -> st.SearchStrategy[Scene]:
         (2, _scene(NOTHING, _steps(bystanders, ITEM_GAPS, 4))),
         (2, _scene(NOTHING, _steps(tuple(PROFILES), ITEM_GAPS, 2))),
         (2, _scene(SHARED_ITEMS, _steps(catalogue_types, ITEM_GAPS, 4), learners=(None,))),
+        (2, _scene(NOTHING, _steps(catalogue_types, ITEM_GAPS, 6, at_least=3), learners=(None,))),
+        (2, _scene(SHARED_ITEMS, _steps((*catalogue_types, counted.JUDGED, *mastery_types), ITEM_GAPS, 7))),
     )
 
 

@@ -6,15 +6,16 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
-from itertools import pairwise
+from datetime import date, timedelta
+from itertools import combinations, pairwise
 from typing import Any
 
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
-from oracle.counted import ABANDONED, COMPLETED, counted_events, of_types
+from oracle.counted import ABANDONED, COMPLETED, JUDGED, PUBLISHED, UPDATED, counted_events, of_types, sent
+from oracle.folds import Row
 from oracle.histories import batch_sizes, histories, split
 from oracle.paper_log import PaperLog
 from oracle.payloads import STRANGE_FIELDS
@@ -25,6 +26,7 @@ from progress_context.intake.json_guard import find_flaw
 from progress_context.log.event import NewEvent, StoredEvent
 
 GRACE = Policy(streak_grace=True)
+TODAY = date(2026, 4, 10)
 
 
 def stored(history: Sequence[NewEvent]) -> list[StoredEvent]:
@@ -59,6 +61,11 @@ def test_the_models_of_any_history_agree_with_each_other(history: list[NewEvent]
         (row["completed_day"] or row["abandoned_day"]) is not None for row in counts.sessions.values()
     )
     assert all(row["row_count"] > 0 for row in days)
+    assert sum(row["reviews"] for row in counts.weekly_totals.values()) == sum(row["reviews"] for row in days)
+    assert all(
+        row["row_count"] <= counts.level_totals[level,]["row_count"]
+        for (_, level), row in counts.level_items.items()
+    )
     assert sum(row["days"] for row in counts.streak_runs.values()) == len(counts.active_days)
 
 
@@ -94,6 +101,37 @@ class Seen:
             if isinstance(session := event.fields.get("session_id"), str):
                 by_session.setdefault((event.learner_key, session), []).append(event.occurred_at)
         return {later - earlier for moments in by_session.values() for earlier, later in pairwise(moments)}
+
+    def changes_of(self, field: str) -> bool:
+        """Whether the vocabulary ever tells two values of this field for one item."""
+        told = counted_events(self.log)
+        values = [
+            (e.fields["item_id"], v) for e in of_types(told, PUBLISHED, UPDATED) for v in sent([e], field)
+        ]
+        return any(item == other and a != b for (item, a), (other, b) in combinations(values, 2))
+
+    def is_published_late(self) -> bool:
+        """Whether an item enters the catalogue after an event of a learner about it."""
+        told = sorted(counted_events(self.log), key=lambda event: event.position)
+        published = {e.fields["item_id"] for e in of_types(told, PUBLISHED, UPDATED)}
+        first = {
+            e.fields.get("item_id"): e.type for e in reversed(told) if e.type in (JUDGED, PUBLISHED, UPDATED)
+        }
+        return any(first[item] == JUDGED for item in published)
+
+    def domains_of(self, item: str) -> set[str]:
+        """The skills of an item in the end."""
+        return set(self.counts.item_catalogue.get((item,), {}).get("domains") or ())
+
+    def levels(self) -> list[Row]:
+        """LevelStats of every learner on a day near the end."""
+        learners = {learner for learner, _ in self.counts.item_progress}
+        return [row for learner in learners for row in self.counts.level_stats(learner, TODAY).values()]
+
+    def trends(self) -> set[str]:
+        """The trends of every learner's weeks."""
+        learners = {learner for learner, _ in self.counts.daily_stats}
+        return {row["trend"] for key in learners for row in self.counts.weekly_stats(key, TODAY).values()}
 
     def is_strange(self) -> bool:
         """Whether some known payload carries a field that another type declares."""
@@ -141,6 +179,26 @@ FEATURES: dict[str, Callable[[Seen], object]] = {
     "unknown type": lambda s: any(not e.known and e.version == 1 for e in s.history),
     "unknown version": lambda s: any(not e.known and e.version == 2 for e in s.history),
     "catalogued item": lambda s: s.counts.item_catalogue,
+    "level changed": lambda s: s.changes_of("level"),
+    "skills changed": lambda s: s.changes_of("domains"),
+    "learned, then published": lambda s: s.is_published_late(),
+    "review of a named skill": lambda s: s.counts.skill_reviews,
+    "unnamed review of several skills": lambda s: any(
+        r["unnamed_reviews"] and len(s.domains_of(item)) > 1
+        for (_, item), r in s.counts.item_progress.items()
+    ),
+    "mastered item of a level": lambda s: any(r["mastered"] for r in s.counts.level_items.values()),
+    "level complete": lambda s: any(
+        r["mastered"] == s.counts.level_totals[level,]["row_count"]
+        for (_, level), r in s.counts.level_items.items()
+    ),
+    "level complete some day": lambda s: any(
+        (r["estimated_completion"] or TODAY) > TODAY for r in s.levels()
+    ),
+    "level without a pace": lambda s: any(r["estimated_completion"] is None for r in s.levels()),
+    "up": lambda s: "UP" in s.trends(),
+    "down": lambda s: "DOWN" in s.trends(),
+    "stable": lambda s: "STABLE" in s.trends(),
     "null": lambda s: any(None in json.loads(e.data).values() for e in s.history if e.known),
     "strange field": lambda s: s.is_strange(),
 }

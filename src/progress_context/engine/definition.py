@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
@@ -11,14 +11,14 @@ from progress_context.engine.template import quote
 
 Kind = Literal["fold", "rollup", "view"]
 Update = Literal["realtime", "batch", "lazy"]
-MergeLaw = Literal["sum", "min", "max", "first", "last", "union"]
+MergeLaw = Literal["sum", "min", "max", "first", "last", "union", "none"]
 
 EVENTS = "events"
 POLICY = "policy"
 ASKED = "asked"
 RESERVED = frozenset({EVENTS, POLICY, ASKED})
 
-# How a stored value and a new one become one; null means "nothing yet".
+# How a stored value and a new one become one; null means "nothing yet". What is not stored may merge by none.
 MERGED: dict[MergeLaw, str] = {
     "sum": "coalesce({old}, 0) + coalesce({new}, 0)",
     "min": "least({old}, {new})",
@@ -35,7 +35,7 @@ class ReadModel:
 
     `inputs` are the relations its SELECT reads, in the order they appear; `columns` those it gives, the
     grain among them. `merges` names the columns that do not merge by sum. `fingerprint` stands for the
-    content: SELECT, header, inputs.
+    content: SELECT, header, inputs. `text` is the whole file.
     """
 
     name: str
@@ -50,6 +50,7 @@ class ReadModel:
     file: str
     lookups: tuple[str, ...] = ()
     fingerprint: str = ""
+    text: str = field(default="", repr=False, compare=False)
 
     @property
     def by_learner(self) -> bool:

@@ -7,7 +7,7 @@ rows(p2) = rows(p1) + SELECT over what changed in between.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from progress_context.engine.bind import Scope, bound, policy_relation
@@ -19,10 +19,15 @@ from progress_context.engine.version import Version
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Tables of folds and rollups as they were at `position`, by read model."""
+    """Tables of folds and rollups as they were at `position`, by read model: a snapshot.
 
+    Rows of the learners in `parked` are older than that.
+    """
+
+    snapshot_id: int
     position: int
     versions: Mapping[str, Version]
+    parked: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +49,27 @@ class History:
 
     def query(self, name: str) -> str:
         """One statement: the rows of a read model."""
-        needed = self.catalog.upstream([name])
+        return self.answer(f"SELECT * FROM {quote(name)}", [name])
+
+    def answer(self, question: str, relations: Iterable[str]) -> str:
+        """One statement: a question over read models (and `asked`), each a relation of its name."""
+        wanted = [name for name in relations if name not in RESERVED]
+        needed = self.catalog.upstream(wanted)
         ctes = self._events()
-        if any(ASKED in self.catalog[n].inputs for n in needed):
+        if self.reads_asked(relations):
             first = self.catalog.upstream(self.asked_inputs)
             ctes += self._models(first)
             ctes.append((ASKED, self.asked))
             needed -= first
         ctes += self._models(needed)
-        return with_ctes(ctes, f"SELECT * FROM {quote(f'{name}.rows')}")
+        ctes += [(name, f"SELECT * FROM {quote(f'{name}.rows')}") for name in wanted]
+        return with_ctes(ctes, question)
+
+    def reads_asked(self, relations: Iterable[str]) -> bool:
+        """Whether the moment asked about makes a difference to any of these."""
+        wanted = set(relations)
+        upstream = self.catalog.upstream(wanted - RESERVED)
+        return ASKED in wanted or any(ASKED in self.catalog[name].inputs for name in upstream)
 
     def _models(self, names: set[str]) -> list[tuple[str, str]]:
         ctes: list[tuple[str, str]] = []

@@ -5,7 +5,7 @@ SELECT moment.at,
         - make_interval(hours => home.rollover_hour))::date AS today
   FROM (SELECT :at::timestamptz AS at) AS moment
  CROSS JOIN (
-   SELECT coalesce((SELECT zone[3] #>> '{}' FROM read.learner_calendar AS c WHERE c.learner_key = :learner), :zone)
+   SELECT coalesce((SELECT zone[3] #>> '{}' FROM :calendar AS c WHERE c.learner_key = :learner), :zone)
             AS zone,
-          coalesce((SELECT rollover_hour[3]::int FROM read.learner_calendar AS c WHERE c.learner_key = :learner),
+          coalesce((SELECT rollover_hour[3]::int FROM :calendar AS c WHERE c.learner_key = :learner),
                    :rollover_hour) AS rollover_hour) AS home

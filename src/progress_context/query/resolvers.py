@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 from graphql import GraphQLResolveInfo
 
+from progress_context.engine.columns import suggest
 from progress_context.engine.definition import Policy
 from progress_context.errors import QueryError
 from progress_context.query.snapshot import Snapshot
@@ -105,6 +106,36 @@ async def item_progress(
             "hasNextPage": len(rows) > first,
             "endCursor": edges[-1]["cursor"] if edges else None,
         },
+    }
+
+
+async def read_model(
+    _root: object,
+    info: GraphQLResolveInfo[Any],
+    name: str,
+    userId: str,  # noqa: N803
+    first: int = 100,
+    **_: object,
+) -> Row:
+    """Rows of any read model, the user's own included; the learner's key is ours and not shown."""
+    look: Snapshot = info.context.snapshot
+    if not 1 <= first <= MAX_PAGE:
+        raise QueryError("BAD_USER_INPUT", f"first must be from 1 to {MAX_PAGE}")
+    if name not in look.catalog.models:
+        raise QueryError(
+            "BAD_USER_INPUT", f"there is no read model {name!r}{suggest(name, look.catalog.models)}"
+        )
+    model = look.catalog[name]
+    columns = [column for column in model.columns if column != "learner_key"]
+    records = await look.read_model(name, userId, first)
+    rows = [json.loads(record["row"]) for record in records]
+    return {
+        "name": name,
+        "about": model.about,
+        "grain": [column for column in model.grain if column != "learner_key"],
+        "columns": columns,
+        "rows": [{column: row[column] for column in columns} for row in rows],
+        "totalCount": records[0]["total"] if records else 0,
     }
 
 

@@ -26,6 +26,7 @@ RESOLVERS = {
     "itemProgress": resolvers.item_progress,
     "learningStreak": resolvers.learning_streak,
     "userSummary": resolvers.user_summary,
+    "readModel": resolvers.read_model,
     "learners": resolvers.learners,
 }
 MAX_POSITION = 2**63 - 1

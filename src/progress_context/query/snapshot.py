@@ -12,10 +12,11 @@ import asyncpg
 
 from progress_context.engine.bind import lazy_relation
 from progress_context.engine.catalog import Catalog
-from progress_context.engine.template import literal, with_ctes
+from progress_context.engine.template import fill, quote, quote_all, with_ctes
 from progress_context.errors import QueryError
 from progress_context.log.database import Connection, Pool, acquire, statement
 from progress_context.log.profiles import Calendar
+from progress_context.query.asked import asked
 
 LEARNER = "$1"
 KEY_OF = "SELECT learner_key FROM log.learners WHERE learner_id = $1"
@@ -25,25 +26,24 @@ class Statements:
     """The SQL of each question, with the read models it names bound for one learner."""
 
     def __init__(self, catalog: Catalog, default: Calendar) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
         self._default = default
         self.of = lru_cache(maxsize=None)(self._of)
+        self.rows_of = lru_cache(maxsize=None)(self._rows_of)
 
     def _of(self, question: str, read_models: tuple[str, ...], moment: int) -> str:
         """`query/<question>.sql` behind its bindings; `$moment` is the instant asked about."""
-        asked = self._asked(moment)
-        bound = [(n, lazy_relation(self._catalog, self._catalog[n], LEARNER, asked)) for n in read_models]
-        ctes = [("asked", asked), *bound] if moment else bound
+        relation = asked(self._default, LEARNER, f"${moment}")
+        bound = [(n, lazy_relation(self.catalog, self.catalog[n], LEARNER, relation)) for n in read_models]
+        ctes = [("asked", relation), *bound] if moment else bound
         return with_ctes(ctes, statement(__package__, question))
 
-    def _asked(self, moment: int) -> str:
-        return (
-            statement(__package__, "asked")
-            .replace(":at", f"${moment}")
-            .replace(":learner", LEARNER)
-            .replace(":zone", literal(self._default.time_zone))
-            .replace(":rollover_hour", str(int(self._default.rollover_hour)))
-        )
+    def _rows_of(self, name: str) -> str:
+        """The first $2 rows of any read model as JSON; $3 is the instant asked about."""
+        model, relation = self.catalog[name], asked(self._default, LEARNER, "$3")
+        bound = (name, lazy_relation(self.catalog, model, LEARNER, relation))
+        shown = fill("shown_rows", read_model=quote(name), grain=quote_all(model.grain))
+        return with_ctes([("asked", relation), bound], shown)
 
 
 class Snapshot:
@@ -52,6 +52,7 @@ class Snapshot:
     def __init__(self, connection: Connection, statements: Statements, now: datetime) -> None:
         self._connection = connection
         self._statements = statements
+        self.catalog = statements.catalog
         self._turn = asyncio.Lock()
         self._keys: dict[str, int] = {}
         self.now = now
@@ -76,6 +77,12 @@ class Snapshot:
             key = await self._key_of(user_id)
             values = (key, *arguments, self.now) if asked else (key, *arguments)
             return await self._connection.fetch(sql, *values)
+
+    async def read_model(self, name: str, user_id: str, first: int) -> list[asyncpg.Record]:
+        """The first rows of a read model for a learner: `row` is JSON, `total` counts them all."""
+        sql = self._statements.rows_of(name)
+        async with self._turn:
+            return await self._connection.fetch(sql, await self._key_of(user_id), first, self.now)
 
     async def learners(self, search: str | None, first: int) -> list[asyncpg.Record]:
         """Learners by part of their id."""

@@ -16,6 +16,11 @@ SELECT learner_key,
          AS response_time_ms,
        count(data->>'response_time_ms') FILTER (WHERE type = 'learning.CorrectnessJudged')
          AS timed_reviews,
+       count(*) FILTER (WHERE type = 'learning.CorrectnessJudged' AND data->>'domain' IS NULL) AS unnamed_reviews,
+       count(*) FILTER (WHERE type = 'learning.CorrectnessJudged' AND data->>'domain' IS NULL
+                          AND data->>'judgment' <> 'UserConfirmedIncorrect') AS unnamed_correct,
+       sum((data->>'response_time_ms')::numeric)
+         FILTER (WHERE type = 'learning.CorrectnessJudged' AND data->>'domain' IS NULL) AS unnamed_response_time_ms,
        min(stamp(occurred_at, position, day_number(learning_day)))
          FILTER (WHERE type = 'learning.CorrectnessJudged') AS first_review,
        max(stamp(occurred_at, position, (data->>'judgment' <> 'UserConfirmedIncorrect')::int))

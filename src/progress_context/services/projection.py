@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
 
 import structlog
 
@@ -11,6 +12,7 @@ from progress_context import telemetry
 from progress_context.delivery.postgres import LOG_APPENDED, READ_MODELS_CHANGED, Notifier, listen
 from progress_context.engine.catalog import Catalog, load
 from progress_context.engine.definition import Policy
+from progress_context.engine.planned import check_planned
 from progress_context.engine.projector import Projector
 from progress_context.engine.rebuild import bring_up
 from progress_context.engine.shards import reshard
@@ -23,10 +25,10 @@ from progress_context.settings import Settings
 log = structlog.get_logger(__name__)
 
 
-def catalog_of(settings: Settings) -> Catalog:
-    """The read models of this deployment; raises ReadModelError."""
+def catalog_of(settings: Settings, *more: Path) -> Catalog:
+    """The read models of this deployment, and `more` files; raises ReadModelError."""
     policy = Policy(settings.idle_gap, settings.study_cap_seconds, settings.streak_grace)
-    return load(settings.read_models, policy)
+    return load(settings.read_models, policy, *more)
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -79,6 +81,7 @@ async def _bring_up(pool: Pool, catalog: Catalog, shards: int) -> None:
     async def attempt() -> list[str]:
         async with acquire(pool) as connection:
             await migrate.check(connection)
+            await check_planned(connection, catalog)
         built = await bring_up(pool, catalog)
         await reshard(pool, catalog, shards)
         return built

@@ -1,0 +1,1 @@
+SELECT learner_key, learner_id FROM log.learners
