@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import uvloop
 from cyclopts import run
 
@@ -19,7 +20,7 @@ from bench.harness import Contender, Goal, Report, Run, alternate, console, fini
 from bench.history import differences, rows_by_day
 from bench.live import catch_up
 from bench.rebuild_curve import Curve, measure_curve, show_curve
-from bench.rebuild_engine import rebuild_all
+from bench.rebuild_engine import FROM_SNAPSHOT, rebuild_all
 from bench.rebuild_history import LONG, LongHistory, Population, make_long_history
 from bench.rebuild_past import measure_past, show_past
 from bench.rebuild_peers import EMMETT, FROM_COLUMNS, FROM_JSON, VIEW, Beside
@@ -68,13 +69,21 @@ class Rebuilds:
         """What the engine can do, in the order of the table."""
         return [
             Contender(SCRATCH, LONG, partial(self._rebuild, from_snapshot=False)),
-            Contender(SNAPSHOT, LONG, partial(self._rebuild, from_snapshot=True)),
+            *(
+                [Contender(SNAPSHOT, LONG, partial(self._rebuild, from_snapshot=True))]
+                if FROM_SNAPSHOT
+                else []
+            ),
             Contender(LIVE, LONG, self._live),
         ]
 
     def _rebuild(self, url: str, *, from_snapshot: bool) -> Run:
         seconds = uvloop.run(_timed(rebuild_all(url, from_snapshot=from_snapshot)))
-        return self._checked(url, seconds)
+        lacking, only_here = asyncio.run(rebuilt_differences(url))
+        run = self._checked(url, seconds)
+        return msgspec.structs.replace(
+            run, missed=run.missed + lacking, duplicated=run.duplicated + only_here
+        )
 
     def _live(self, url: str) -> Run:
         query(url, "forget_read_models")
@@ -85,9 +94,8 @@ class Rebuilds:
         state = query_one(url, "checkpoints")
         if not state["complete"]:
             raise RuntimeError("the read models did not reach the end of the log")
-        lacking, only_here = asyncio.run(rebuilt_differences(url))
-        missed, exceeded = differences(self._long.expected, rows_by_day(query(url, "our_daily_rows")))
-        return Run(state["events"], seconds, missed + lacking, exceeded + only_here)
+        found = rows_by_day(query(url, "our_daily_rows"))
+        return Run(state["events"], seconds, *differences(self._long.expected, found))
 
 
 async def _timed(work: Awaitable[None]) -> float:
@@ -101,7 +109,10 @@ async def rebuilt_differences(url: str) -> tuple[int, int]:
     lacking = only_here = 0
     connection = await asyncpg.connect(url)
     try:
-        for pair in await connection.fetch((STATEMENTS / "rebuilt_tables.sql").read_text()):
+        pairs = await connection.fetch((STATEMENTS / "rebuilt_tables.sql").read_text())
+        if not pairs:
+            raise RuntimeError("nothing was rebuilt")
+        for pair in pairs:
             fresh, former = f'TABLE read."{pair["fresh"]}"', f'TABLE read."{pair["former"]}"'
             lacking += await connection.fetchval(
                 f"SELECT count(*) FROM ({former} EXCEPT ALL {fresh}) AS rows"
@@ -149,7 +160,9 @@ def _rebuilds(server: BenchServer, folder: Path, report: Report, sizes: Sizes, r
     events = f"{long.history.events:,} events of {long.learners:,} learners on {long.days} days"
     show_rates(report, f"Read models computed anew, {events}")
     console.print(LEGEND)
-    show_goals(report, GOALS)
+    show_goals(report, [goal for goal in GOALS if goal.contender in report.runs])
+    if not FROM_SNAPSHOT:
+        console.print(f"[red]skipped:[/] {SNAPSHOT}, the engine cannot do it")
     show_reads(report, reads)
     show_past(report, looks)
     return report

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +16,27 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from progress_context.cli import app, main
+from progress_context.cli import app
 from progress_context.engine import snapshots
 from progress_context.engine import versions as books
 from progress_context.engine.as_of import Answer, HappenedBy, KnownAt, Moment, Position
+from progress_context.engine.bind import Scope
 from progress_context.engine.catalog import load
+from progress_context.engine.history import History
 from progress_context.engine.maintain import Maintainer
 from progress_context.engine.rebuild import bring_up
 from progress_context.engine.shards import reshard
 from progress_context.engine.snapshots import SnapshotKeeper, copied, newest, newest_sound, prune, surplus
 from progress_context.engine.snapshots import take as take_snapshot
-from progress_context.errors import EngineError, QueryError
-from progress_context.log.database import Pool, open_pool
+from progress_context.errors import EngineError, LogUnavailable, ProgressError, QueryError, SettingsError
+from progress_context.log.database import open_pool
 from progress_context.log.event import NewEvent
 from progress_context.log.profiles import Calendar
 from progress_context.query.asked import as_of
+from waiting import until
 from world import World
 
+SEQ_SCAN = re.compile(r"Seq Scan on (\w+)")
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 DAILY_REVIEWS = """\
 -- name:   reviews_by_hour
@@ -132,11 +140,24 @@ async def test_live_work_goes_on_while_a_snapshot_is_being_taken(world: World) -
         world.pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read"),
     ):
-        await snapshots._take(connection, world.catalog)
+        await snapshots.take_within(connection, world.catalog)
         await told(world, [judged(i) for i in range(10, 20)])  # would wait for ever behind a lock
         [row] = (await world.rows("daily_stats")).values()
         assert row["reviews"] == 20
     assert await reviews(world, 15) == (15, 10)
+
+
+async def test_a_snapshot_that_was_interrupted_leaves_nothing(world: World) -> None:
+    await told(world, [judged(i) for i in range(10)])
+    with suppress(asyncio.CancelledError):
+        async with (
+            world.pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read"),
+        ):
+            await snapshots.take_within(connection, world.catalog)
+            raise asyncio.CancelledError
+    assert await tables(world) == []
+    assert await reviews(world, 10) == (10, None)
 
 
 async def test_an_empty_log_gives_no_snapshot(world: World) -> None:
@@ -182,15 +203,15 @@ async def test_a_snapshot_from_before_a_voided_event_is_used_and_one_from_after_
     world: World,
 ) -> None:
     events = [judged(i) for i in range(20)]
-    for part in (events[:10], events[10:]):
-        await told(world, [*part, judged(len(part), learner="bob", day=len(part))])
+    for part in range(2):
+        await told(world, [*events[part * 10 : part * 10 + 10], judged(part, learner="bob")])
         await take(world)  # at positions 11 and 22
     await told(world, [voiding(0, events[15])])
     assert await reviews(world, 22) == (20, 22)
     assert await reviews(world, 23) == (19, 11)
     await told(world, [voiding(1, events[5])])
     assert await reviews(world, 24) == (18, None)
-    assert await reviews(world, 24, learner=2) == (1, 22)
+    assert await reviews(world, 24, learner=2) == (2, 22)
 
 
 async def test_rows_of_a_parked_learner_are_not_taken_from_a_snapshot(world: World) -> None:
@@ -279,22 +300,22 @@ async def test_moments_are_found_in_the_log(world: World) -> None:
     assert (await asked(world, "daily_stats", HappenedBy(NOON - timedelta(days=9)))).rows == []
 
 
-async def test_no_question_about_the_past_scans_the_log(world: World) -> None:
+async def test_no_question_about_a_learner_scans_the_log_or_the_rows_of_others(world: World) -> None:
     await told(
         world, [published(i, "x") if i % 9 == 0 else judged(i, learner=f"l{i % 20}") for i in range(300)]
     )
     await take(world)
-    await told(world, [judged(i, learner=f"l{i % 20}") for i in range(300, 400)])
-    past = as_of(world.catalog, Calendar("UTC", 0))
+    scope = Scope("{relation}.learner_key = 1")
     async with world.pool.acquire() as connection, connection.transaction():
+        base = await newest(connection, world.catalog, 300, 1)
+        assert base is not None
+        shared = {v.table_name for v in base.versions.values() if not v.model.by_learner}
         await connection.execute("SET LOCAL enable_seqscan = off")
-        for model in world.catalog:
-            for base in (None, await newest(connection, world.catalog, 400, 1)):
-                sql = past._statement("SELECT 1 FROM " + model.name, (model.name,), 0, False, base)
-                generic = "EXPLAIN (GENERIC_PLAN)" if connection.get_server_version().major >= 16 else None
-                if generic:
-                    plan = [row[0] for row in await connection.fetch(f"{generic} {sql}")]
-                    assert [line for line in plan if "Seq Scan on events" in line] == [], model.name
+        for history in (History(world.catalog, scope, "300", base=base) for base in (None, base)):
+            for model in world.catalog:
+                plan = await connection.fetch(f"EXPLAIN {history.query(model.name)}")
+                scans = {found[1] for row in plan if (found := SEQ_SCAN.search(row[0]))}
+                assert scans <= shared, model.name
 
 
 # --- trusting
@@ -392,6 +413,25 @@ async def test_the_keeper_takes_when_due_and_keeps_few(world: World) -> None:
     assert len(await tables(world)) == 2 * len(copied(world.catalog))
 
 
+async def test_the_keeper_goes_on_after_a_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    async def fail_once(*_: object) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise LogUnavailable("away")
+        return False
+
+    monkeypatch.setattr(snapshots, "due", fail_once)
+    with capture_logs() as logs:
+        keeper = asyncio.create_task(SnapshotKeeper(world.pool, world.catalog, look_seconds=0.01).run())
+        await until(lambda: asyncio.sleep(0, looks >= 2))
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+    assert [(entry["event"], entry["error"]) for entry in logs] == [("snapshot_failed", "away")]
+
+
 def test_those_kept_are_the_newest_and_others_spread_over_the_log() -> None:
     kept: list[tuple[int, int]] = []
     for number in range(1, 101):
@@ -399,8 +439,8 @@ def test_those_kept_are_the_newest_and_others_spread_over_the_log() -> None:
         kept = [each for each in kept if each not in surplus(kept, 3)]
         assert kept[-1] == (number * 10, number)
     positions = [0, *(position for position, _ in kept)]
-    assert max(b - a for a, b in zip(positions, positions[1:], strict=False)) <= 500
-    assert surplus(kept, 0) == sorted(kept, key=surplus(kept, 0).index)
+    assert max(b - a for a, b in pairwise(positions)) <= 500
+    assert sorted(surplus(kept, 0)) == kept
     assert surplus([(5, 1), (5, 2)], 1) == [(5, 1)]
 
 
@@ -444,23 +484,23 @@ async def learner_with_a_past(world: World, monkeypatch: pytest.MonkeyPatch) -> 
     await told(world, [judged(i, day=2) for i in range(10, 12)])
 
 
+def run(*arguments: str) -> None:
+    """What the command line does with these arguments."""
+    app(arguments, result_action="return_none")
+
+
 @pytest.mark.usefixtures("learner_with_a_past")
 def test_show_prints_rows_of_the_past_and_says_where_they_come_from(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    app(
-        ["show", "daily_stats", "--learner", "ada", "--position", "11", "--json"], result_action="return_none"
-    )
+    run("show", "daily_stats", "--learner", "ada", "--position", "11", "--json")
     shown = capsys.readouterr()
     assert [(row["learning_day"], row["reviews"]) for row in json.loads(shown.out)] == [
         ("2026-11-02", 5), ("2026-11-03", 5), ("2026-11-04", 1),
     ]  # fmt: skip
     assert "as of position 11, recorded" in shown.err
     assert "from the snapshot at position 10 and the events since" in shown.err
-    app(
-        ["show", "active_days", "--learner", "ada", "--happened-by", "2026-11-03T00:00:00Z"],
-        result_action="return_none",
-    )
+    run("show", "active_days", "--learner", "ada", "--happened-by", "2026-11-03T00:00:00Z")
     shown = capsys.readouterr()
     assert "2026-11-02" in shown.out
     assert "2026-11-03" not in shown.out
@@ -471,47 +511,36 @@ def test_show_prints_rows_of_the_past_and_says_where_they_come_from(
 
 @pytest.mark.usefixtures("learner_with_a_past")
 @pytest.mark.parametrize(
-    ("arguments", "code", "message"),
+    ("arguments", "error", "message"),
     [
-        ("nonsense --learner ada", 2, "there are active_days, daily_stats"),
-        ("streak", 2, "--learner ID"),
-        ("streak --learner nobody", 1, "no event of learner 'nobody' has been received"),
-        ("streak --learner ada --position 13", 1, "there is no position 13: the log ends at 12"),
-        ("streak --learner ada --known-at yesterday", 2, "--known-at yesterday: not an RFC 3339 time"),
-        ("streak --learner ada --position 1 --known-at 2026-01-01T00:00:00Z", 2, "give one of"),
-        ("streak --learner ada --limit 0", 2, "--limit must be at least 1"),
+        ("nonsense --learner ada", SettingsError, "there are active_days, daily_stats"),
+        ("streak", SettingsError, "--learner ID"),
+        ("streak --learner nobody", QueryError, "no event of learner 'nobody' has been received"),
+        ("streak --learner ada --position 13", QueryError, "there is no position 13: the log ends at 12"),
+        ("streak --learner ada --known-at monday", SettingsError, "--known-at monday: not an RFC 3339 time"),
+        ("streak --learner ada --position 1 --known-at 2026-01-01T00:00:00Z", SettingsError, "give one of"),
+        ("streak --learner ada --limit 0", SettingsError, "--limit must be at least 1"),
     ],
 )
 def test_show_says_what_is_wrong_with_a_question(
-    arguments: str,
-    code: int,
-    message: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    arguments: str, error: type[ProgressError], message: str
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["progress-context", "show", *arguments.split()])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == code
-    assert message in capsys.readouterr().err
+    with pytest.raises(error, match=message):
+        run("show", *arguments.split())
 
 
 @pytest.mark.usefixtures("learner_with_a_past")
-def test_snapshots_can_be_listed_taken_verified_and_pruned(
-    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def run(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr("sys.argv", ["progress-context", "snapshots", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
+def test_snapshots_can_be_listed_taken_verified_and_pruned(capsys: pytest.CaptureFixture[str]) -> None:
+    def said(*arguments: str) -> str:
+        run("snapshots", *arguments)
         shown = capsys.readouterr()
-        return int(ended.value.code or 0), shown.out + shown.err
+        return shown.out + shown.err
 
-    assert run("take") == (0, "took snapshot 2\n")
-    assert run("verify") == (0, "2: sound\n1: sound\n")
-    code, listed = run("list")
-    assert code == 0
-    assert [line.split()[:2] for line in listed.splitlines()[1:]] == [["2", "12"], ["1", "10"]]
-    assert run("prune", "--keep", "1") == (0, "dropped 1\n")
-    assert run("prune") == (0, "nothing to drop\n")
-    assert run("verify", "9") == (1, "error: there is no snapshot 9\n")
+    assert "took snapshot 2\n" in said("take")
+    assert said("verify") == "2: sound\n1: sound\n"
+    listed = said("list").splitlines()[1:]
+    assert [line.split()[:2] for line in listed] == [["2", "12"], ["1", "10"]]
+    assert said("prune", "--keep", "1") == "dropped 1\n"
+    assert said("prune") == "nothing to drop\n"
+    with pytest.raises(EngineError, match="no snapshot 9"):
+        run("snapshots", "verify", "9")

@@ -109,6 +109,7 @@ async def test_a_trend_compares_averages_exactly(
     [
         (3, [0, 27], 14),
         (3, [0, 27, 28], 0),
+        (1, [60], 0),
         (4, [1, 2, 40], 14),
         (5, [1, 2, 3], 19),  # 18.67 days, in the end a whole one
         (2, [28], None),

@@ -47,6 +47,10 @@ SOUND = {
         "shelf", "item_id",
         "SELECT data->>'item_id' AS item_id, count(*) AS editions FROM events GROUP BY item_id",
     ),
+    "latest.sql": sound(
+        "latest", "learner_key",
+        "SELECT learner_key, max(data->>'item_id') AS item_id FROM events GROUP BY learner_key",
+    ).replace("SELECT", "-- merge: item_id max\nSELECT"),
     "shelves.sql": sound(
         "shelves", "editions",
         "SELECT editions, sum(weight) AS row_count FROM shelf GROUP BY editions", "rollup",
@@ -206,6 +210,7 @@ def test_what_merges_is_accepted(law: str, column: str) -> None:
         (f"WITH e AS (SELECT learner_key FROM events {HERE}UNION SELECT learner_key FROM events) " + COUNT.replace("events", "e"), "UNION ALL only"),
         (COUNT.replace("learner_key", "e.learner_key").replace("events", f"events AS e JOIN {HERE}events AS f ON f.id = e.id"), "pairs no rows"),
         (COUNT.replace("events", f"events WHERE position > (SELECT {HERE}position FROM events AS f WHERE f.id = 'x')"), "pairs no rows"),
+        ("WITH e AS (SELECT learner_key, id FROM events) " + COUNT.replace("learner_key", "e.learner_key").replace("events", f"e JOIN {HERE}e AS f ON f.id = e.id"), "pairs no rows"),
         (COUNT.replace("events", f"policy LEFT JOIN {HERE}events ON true"), "outer side"),
         (COUNT.replace("events", f"events RIGHT JOIN {HERE}policy ON true"), "outer side"),
     ],
@@ -353,12 +358,47 @@ def test_read_models_that_do_not_fit_together_are_refused(texts: list[str], says
     VIEW + "SELECT learner_key, editions, n FROM slow CROSS JOIN shelf",
     STORED_VIEW + "SELECT i.learner_key, count(*) AS n FROM items AS i LEFT JOIN shelf USING (item_id) GROUP BY 1",
     STORED_VIEW.replace("realtime", "batch") + "SELECT learner_key, n FROM slow JOIN days USING (learner_key, n)",
+    STORED_VIEW + "SELECT learner_key, editions FROM latest JOIN shelf USING (item_id)",
     ROLLUP + SUM.replace("weight", "i.weight").replace("events", "items AS i LEFT JOIN shelf USING (item_id)"),
     HEADER.format(kind="fold", update="batch") + COUNT,
     ROLLUP + SUM,
 ])  # fmt: skip
 def test_read_models_that_fit_together_are_accepted(text: str) -> None:
     assert complaints(text) == []
+
+
+@pytest.mark.parametrize(
+    ("select", "says"),
+    [
+        (f"SELECT max(learner_key) AS learner_key, n FROM days {HERE}GROUP BY n", "put learner_key into GROUP BY"),
+        (f"SELECT learner_key, {HERE}rank() OVER (ORDER BY n) AS place FROM days", "PARTITION BY learner_key"),
+        (f"SELECT learner_key, {HERE}rank() OVER w AS place FROM days WINDOW w AS (PARTITION BY n)", "PARTITION BY learner_key"),
+        (f"SELECT learner_key, n FROM days ORDER BY n {HERE}LIMIT 3", "LIMIT picks among"),
+        (f"WITH best AS (SELECT {HERE}max(n) AS n FROM days) SELECT learner_key, best.n FROM days, best", "GROUP BY learner_key"),
+        (f"SELECT d.learner_key, i.n FROM days AS d JOIN {HERE}items AS i ON i.n = d.n", "join by learner_key"),
+        (f"SELECT d.learner_key, i.n FROM days AS d, {HERE}items AS i", "join by learner_key"),
+    ],
+)  # fmt: skip
+def test_a_stored_view_mixes_no_learners(select: str, says: str) -> None:
+    found = [c for c in complaints(STORED_VIEW + select.replace(HERE, "")) if c.rule == "per learner"]
+    assert (5, len(select.split(HERE)[0]) + 1, says) in {
+        (c.line, c.column, says) for c in found if says in c.message
+    }
+    assert complaints(VIEW + select.replace(HERE, "")) == []
+
+
+@pytest.mark.parametrize("select", [
+    "SELECT learner_key, rank() OVER (PARTITION BY learner_key ORDER BY n) AS place FROM days",
+    "SELECT learner_key, rank() OVER w AS place FROM days WINDOW w AS (PARTITION BY learner_key)",
+    "SELECT d.learner_key, i.n FROM days AS d JOIN items AS i USING (learner_key, n)",
+    "SELECT d.learner_key, i.n FROM days AS d, items AS i WHERE i.learner_key = d.learner_key",
+    "SELECT d.learner_key, (SELECT max(n) FROM items AS i WHERE i.learner_key = d.learner_key) AS n FROM days AS d",
+    "SELECT d.learner_key, l.n FROM days AS d, LATERAL (SELECT n FROM items AS i WHERE i.learner_key = d.learner_key LIMIT 1) AS l",
+    "SELECT learner_key, count(*) AS n FROM days GROUP BY 1",
+    "SELECT i.learner_key, total FROM items AS i JOIN shelf USING (item_id) CROSS JOIN (SELECT count(*) AS total FROM shelf) AS t",
+])  # fmt: skip
+def test_a_stored_view_may_do_anything_with_one_learner(select: str) -> None:
+    assert complaints(STORED_VIEW + select) == []
 
 
 @pytest.mark.parametrize(
@@ -371,6 +411,7 @@ def test_read_models_that_fit_together_are_accepted(text: str) -> None:
         (f"WITH d AS (SELECT learner_key, n AS m FROM days) SELECT learner_key, {HERE}n AS x FROM d", "no column 'n'"),
         (f"WITH d (l, m) AS (SELECT learner_key, n FROM days) SELECT l AS learner_key, d.{HERE}n AS x FROM d", "no column 'n'"),
         (f"SELECT learner_key, (SELECT max(i.{HERE}m) FROM items AS i WHERE i.n = d.n AND i.n = {HERE}k) AS x FROM days AS d", "no column 'm'"),
+        (f"WITH RECURSIVE w AS (SELECT learner_key, n FROM days UNION ALL SELECT w.learner_key, w.{HERE}m FROM w) SELECT learner_key, n FROM w", "no column 'm'"),
         (f"SELECT learner_key, x FROM days CROSS JOIN LATERAL (SELECT {HERE}m + n AS x) AS l", "no column 'm'"),
         (f"SELECT learner_key, x FROM (SELECT learner_key, {HERE}m AS x FROM days) AS d", "no column 'm'"),
         (f"SELECT d.learner_key, d.n FROM days AS d JOIN items AS i ON i.{HERE}m = d.n", "no column 'm'"),

@@ -16,7 +16,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from progress_context.commands.common import console, progress_bar, settings_with_database, with_pool
-from progress_context.errors import LogUnavailable, ReadModelError, SettingsError
+from progress_context.errors import LogError, ReadModelError, SettingsError
 from progress_context.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,16 +48,18 @@ def check(*files: Path) -> None:
     settings = Settings.from_environment()
     try:
         catalog = catalog_of(settings, *files)
-        asked = _asked_database(catalog)
+        unasked = _ask_database(catalog)
     except ReadModelError as error:
         for complaint in error.complaints:
             out.print(escape(str(complaint)), highlight=False, soft_wrap=True)
         console.print(f"{len(error.complaints)} error{'s' * (len(error.complaints) > 1)}")
         sys.exit(1)
-    by_whom = (
-        "here and by PostgreSQL" if asked else "here; no migrated database is at hand to check their types"
+    by_whom = f"here; not by PostgreSQL: {unasked}" if unasked else "here and by PostgreSQL"
+    console.print(
+        escape(f"{len(catalog.models)} read models, no errors: checked {by_whom}"),
+        highlight=False,
+        soft_wrap=True,
     )
-    console.print(f"{len(catalog.models)} read models, no errors: checked {by_whom}")
 
 
 @app.command(name="list")
@@ -164,10 +166,11 @@ def _in_words(difference: Difference) -> str:
     return f"{row}: {'; '.join(changes)}"
 
 
-def _asked_database(catalog: Catalog) -> bool:
-    """Whether PostgreSQL was asked and found nothing; False when there is none, or it is not migrated."""
+def _ask_database(catalog: Catalog) -> str:
+    """Let PostgreSQL look at the read models; why it was not asked, or nothing."""
+    import asyncpg
+
     from progress_context.engine.planned import check_planned
-    from progress_context.errors import SchemaMismatch
     from progress_context.log.database import connect
     from progress_context.log.migrate import check as check_schema
 
@@ -181,9 +184,11 @@ def _asked_database(catalog: Catalog) -> bool:
 
     try:
         asyncio.run(ask(settings_with_database().database_url))
-    except (SettingsError, LogUnavailable, SchemaMismatch):
-        return False
-    return True
+    except SettingsError:
+        return "neither DATABASE_URL nor `progress-context up` is at hand"
+    except (LogError, asyncpg.PostgresError) as error:
+        return str(error)
+    return ""
 
 
 def _known(catalog: Catalog, name: str) -> ReadModel:

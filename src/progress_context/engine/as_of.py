@@ -19,6 +19,13 @@ from progress_context.log.database import Connection, fetch_one, statement
 
 LEARNER = "$1"
 STATEMENTS_KEPT = 1_000
+# A learner's events are found by the learner, wherever they lie in the log; such plans are as good for any
+# learner, and making one takes as long as the answer.
+PLAN_FOR_ONE_LEARNER = """
+    SELECT set_config('random_page_cost', '1.1', true),
+           set_config('max_parallel_workers_per_gather', '0', true),
+           set_config('plan_cache_mode', 'force_generic_plan', true)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +124,17 @@ class AsOf:
         values = [learner_key, *arguments, point.position]
         if point.happened_by or self._history(0, None, False).reads_asked(relations):
             values.append(point.at)
-        if base is not None:
-            try:
-                async with connection.transaction():
-                    rows = await connection.fetch(
-                        self._statement(question, relations, len(arguments), point.happened_by, base), *values
-                    )
-                    return Answer(rows, base.position)
-            except asyncpg.UndefinedTableError:  # the snapshot was thrown away a moment ago
-                pass
-        sql = self._statement(question, relations, len(arguments), point.happened_by, None)
-        return Answer(await connection.fetch(sql, *values), None)
+
+        async def ask(base: Base | None) -> Answer:
+            sql = self._statement(question, relations, len(arguments), point.happened_by, base)
+            async with connection.transaction():
+                await connection.execute(PLAN_FOR_ONE_LEARNER)
+                return Answer(await connection.fetch(sql, *values), base.position if base else None)
+
+        try:
+            return await ask(base)
+        except asyncpg.UndefinedTableError:  # the snapshot was thrown away a moment ago
+            return await ask(None)
 
     def _statement(
         self, question: str, relations: Sequence[str], arguments: int, happened_by: bool, base: Base | None

@@ -12,6 +12,7 @@ from progress_context.engine.columns import check_columns, input_columns
 from progress_context.engine.definition import ASKED, EVENTS, POLICY, RESERVED, Policy, ReadModel
 from progress_context.engine.inputs import check_inputs, lookups
 from progress_context.engine.parse import fingerprint, input_place, read
+from progress_context.engine.per_learner import check_per_learner
 from progress_context.engine.shape import Shape
 from progress_context.engine.source import Source
 from progress_context.engine.template import template
@@ -120,7 +121,9 @@ def _check(source: Source, model: ReadModel, models: dict[str, ReadModel], broke
     tree = source.syntax()
     if tree is None:
         return
-    if model.stored and not model.is_view:
+    if model.stored and model.is_view:
+        check_per_learner(source, model, tree, lookups(model, models))
+    elif model.stored:
         Shape(source, model, tree, lookups(model, models)).check()
     check_columns(source, tree, input_columns(model, models))
 

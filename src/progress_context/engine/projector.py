@@ -25,7 +25,8 @@ log = structlog.get_logger(__name__)
 class Projector:
     """Shares the work with the other processes of its kind; `run` it until cancelled.
 
-    `worker` names this process, and must be its own; `singles` is further work that one process at a time does, by the name of its lease.
+    `worker` names this process, and must be its own; `singles` is further work that one process at a time
+    does, by the name of its lease.
     """
 
     def __init__(

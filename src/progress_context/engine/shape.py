@@ -29,7 +29,7 @@ class Shape:
         self._source = source
         self._model = model
         self._tree = tree
-        self._varying = _varying(tree, set(model.inputs) - {POLICY, ASKED, *constant})
+        self._varying = varying_names(tree, set(model.inputs) - {POLICY, ASKED, *constant})
 
     def check(self) -> None:
         """Complain about every step that groups, picks, orders or pairs rows."""
@@ -75,7 +75,7 @@ class Shape:
         joins: list[exp.Join] = step.args.get("joins") or []
         parts = [part.this for part in (from_, *joins) if part is not None]
         moving = [part for part in parts if self._reads(part)]
-        within = [s for s in step.find_all(exp.Select) if s.parent_select is step and not _is_part(s, step)]
+        within = [s for s in step.find_all(exp.Select) if s.parent_select is step and not is_part(s, step)]
         for part in [*moving[1:], *(select for select in within if self._reads(select))]:
             self._complain(PAIRS, self._source.node(part))
         for join in joins:
@@ -85,22 +85,23 @@ class Shape:
                 self._complain(message, self._source.node(join.this))
 
     def _reads(self, node: exp.Expr) -> bool:
-        return _reads(node, self._varying)
+        return reads(node, self._varying)
 
 
-def _varying(tree: exp.Query, names: set[str]) -> set[str]:
+def varying_names(tree: exp.Query, names: set[str]) -> set[str]:
     """The inputs, and the parts of the WITH, whose rows come in parts."""
     parts = list(tree.find_all(exp.CTE))
-    while more := {c.alias_or_name for c in parts if _reads(c.this, names)} - names:
+    while more := {c.alias_or_name for c in parts if reads(c.this, names)} - names:
         names = names | more
     return names
 
 
-def _reads(node: exp.Expr, names: Collection[str]) -> bool:
+def reads(node: exp.Expr, names: Collection[str]) -> bool:
+    """Whether any relation in a part of a SELECT has one of these names."""
     return any(table.name in names for table in node.find_all(exp.Table))
 
 
-def _is_part(inner: exp.Select, step: exp.Select) -> bool:
+def is_part(inner: exp.Select, step: exp.Select) -> bool:
     """Whether a SELECT stands in the FROM, JOIN or WITH of `step`, not in one of its expressions."""
     node: exp.Expr = inner
     while (parent := node.parent) is not None and parent is not step:

@@ -88,14 +88,15 @@ async def take(pool: Pool, catalog: Catalog) -> int | None:
             await asyncio.sleep(PAUSE)
         try:
             async with acquire(pool) as connection, connection.transaction(isolation="repeatable_read"):
-                return await _take(connection, catalog)
+                return await take_within(connection, catalog)
         except CheckpointLost as error:
             reason = str(error)
     log.warning("snapshot_skipped", reason=reason)
     return None
 
 
-async def _take(connection: Connection, catalog: Catalog) -> int | None:
+async def take_within(connection: Connection, catalog: Catalog) -> int | None:
+    """As `take`, inside the caller's REPEATABLE READ; raises CheckpointLost when shards are apart."""
     active = await books.active_versions(connection, catalog)
     versions = [active[model.name] for model in copied(catalog) if model.name in active]
     positions = set((await books.checkpoints(connection, versions)).values())

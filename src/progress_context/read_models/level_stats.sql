@@ -6,10 +6,11 @@
 WITH paces AS (
   SELECT progress.learner_key,
          catalogue.level[3] #>> '{}' AS level,
-         count(*) FILTER (WHERE day_of(progress.first_mastered) BETWEEN asked.today - 27 AND asked.today) AS pace
+         count(*) AS pace
   FROM   item_progress AS progress
-  LEFT   JOIN item_catalogue AS catalogue ON catalogue.item_id = progress.item_id
   CROSS  JOIN asked
+  JOIN   item_catalogue AS catalogue ON catalogue.item_id = progress.item_id
+  WHERE  day_of(progress.first_mastered) BETWEEN asked.today - 27 AND asked.today
   GROUP  BY 1, 2
 ), standings AS (
   SELECT learner_key,
@@ -18,7 +19,7 @@ WITH paces AS (
          coalesce(items.row_count, 0) AS seen,
          coalesce(items.mastered, 0) AS mastered,
          coalesce(pace, 0) AS pace
-  FROM  (SELECT DISTINCT learner_key FROM paces) AS learners
+  FROM  (SELECT DISTINCT learner_key FROM item_progress) AS learners
   CROSS  JOIN level_totals AS totals
   LEFT   JOIN level_items AS items USING (learner_key, level)
   LEFT   JOIN paces USING (learner_key, level)

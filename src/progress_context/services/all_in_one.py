@@ -18,6 +18,7 @@ from progress_context.log.database import connect
 from progress_context.log.migrate import check, migrate
 from progress_context.log.read import head
 from progress_context.services.command import default_calendar
+from progress_context.services.projection import catalog_of
 from progress_context.services.server import refuse_taken
 from progress_context.settings import Settings
 
@@ -41,6 +42,7 @@ class OneMachine:
 
     def __enter__(self) -> Self:
         default_calendar(self.settings)
+        catalog_of(self.settings)
         for name in SERVICES:
             refuse_taken(self.settings.host, self._port(name), name)
         try:
