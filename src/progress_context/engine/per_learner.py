@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sqlglot import exp
 
-from progress_context.engine.definition import POLICY, ReadModel
+from progress_context.engine.definition import ASKED, POLICY, ReadModel
 from progress_context.engine.shape import is_part, reads, varying_names
 from progress_context.engine.source import Source
 
@@ -15,7 +15,7 @@ KEY = "learner_key"
 
 def check_per_learner(source: Source, model: ReadModel, tree: exp.Query, constant: Collection[str]) -> None:
     """Complain about steps that mix learners; `constant` are the inputs that belong to none."""
-    names = varying_names(tree, set(model.inputs) - {POLICY, *constant})
+    names = varying_names(tree, set(model.inputs) - {POLICY, ASKED, *constant})
     for step in tree.find_all(exp.Select):
         if reads(step, names) and not _is_of_a_row(step):
             _check_grouping(source, step)
@@ -65,7 +65,7 @@ def _check_joins(source: Source, step: exp.Select, names: Collection[str]) -> No
     """Where two inputs by learner meet, some condition speaks of the learner."""
     joins: list[exp.Join] = step.args.get("joins") or []
     parts = [part.this for part in (step.args.get("from_"), *joins) if part is not None]
-    moving = [part for part in parts if reads(part, names)]
+    moving = [part for part in parts if reads(part, names) and not isinstance(part, exp.Lateral)]
     conditions = [step.args.get("where"), *(join.args.get("on") for join in joins)]
     columns = [column for c in conditions if c is not None for column in c.find_all(exp.Column)]
     using = [name for join in joins for name in join.args.get("using") or ()]
