@@ -167,7 +167,9 @@ async def test_batch_read_models_are_compared_for_learners_who_stood_still(fille
     await filled.catch_up()
     verdict = await verdict_of(filled)
     assert verdict.sound
-    assert verdict.left_out["learners, in read models whose lookup is on its way"] > 0
+    assert (
+        verdict.left_out["learners, in read models whose lookup is on its way, or lacks a parked event"] > 0
+    )
     await damage(filled, "weekly_totals", f"DELETE FROM TABLE WHERE {ONE}")
     assert differing(await verdict_of(filled)) == {"weekly_totals": (1, 0, 0)}
     await filled.run_batch()
@@ -199,6 +201,19 @@ async def test_the_parked_are_left_out(filled: World) -> None:
     verdict = await verdict_of(filled)
     assert verdict.sound
     assert verdict.left_out == {"learners who are parked": 1}
+
+
+async def test_what_may_lack_a_parked_event_of_no_learner_is_left_out(filled: World) -> None:
+    await damage(filled, "item_catalogue", f"DELETE FROM TABLE WHERE {ONE}")
+    await damage(filled, "level_items", "DELETE FROM TABLE")
+    async with filled.pool.acquire() as connection:
+        await connection.execute(
+            "INSERT INTO engine.parked (position, type, reason) VALUES (1, 'x', 'because')"
+        )
+    verdict = await verdict_of(filled)
+    assert verdict.sound
+    assert verdict.left_out["item_catalogue is on its way, or lacks a parked event"] == 1
+    assert "daily_stats" in verdict.comparisons
 
 
 async def is_at_head(world: World) -> bool:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from progress_context.engine import versions as books
 from progress_context.engine.catalog import Catalog
 from progress_context.engine.maintain import Advance, Maintainer
+from progress_context.engine.version import Version
+from progress_context.errors import CheckpointLost
 from progress_context.log.database import Connection
 
+REACHED = "SELECT version_id, position FROM engine.checkpoints WHERE version_id = ANY ($1::bigint[])"
+STEP_BACK = "UPDATE engine.checkpoints SET position = $2 WHERE version_id = ANY ($1::bigint[])"
 PAGE = 100_000  # events whose learners are computed in one commit
 
 
@@ -17,15 +23,37 @@ async def run_batch(connection: Connection, catalog: Catalog, token: int | None 
     Raises CheckpointLost when the versions were swapped meanwhile, or another process holds the lease.
     """
     versions = await books.active_versions(connection, catalog)
-    batched = books.in_batches(versions)
+    batched = {version.version_id: version for version in books.in_batches(versions)}
     if not batched:
         return None
-    after = first = (await books.checkpoints(connection, batched))[0]
     upto = min((await books.checkpoints(connection, books.realtime(versions))).values(), default=0)
-    maintainer = Maintainer(batched, catalog.policy, stored=versions, lease="batch")
+    first = await _step_back(connection, batched)
     learners: set[int] = set()
-    while after < upto:
-        page_end = min(upto, after + PAGE)
+    while (reached := await _reached(connection, batched)) and (after := min(reached.values())) < upto:
+        behind = [batched[version_id] for version_id, position in reached.items() if position == after]
+        page_end = min(upto, after + PAGE, *(position for position in reached.values() if position > after))
+        maintainer = Maintainer(behind, catalog.policy, stored=versions, lease="batch")
         learners |= (await maintainer.advance(connection, after, page_end, token)).learners
-        after = page_end
     return Advance(first, upto, upto, frozenset(learners)) if upto > first else None
+
+
+async def _step_back(connection: Connection, batched: Mapping[int, Version]) -> int:
+    """The position of the one that is furthest behind, as a new one may be; all that can be are put there.
+
+    What is computed anew may be computed again. Folds, which may not, wait for the others.
+    """
+    reached = await _reached(connection, batched)
+    first = min(reached.values())
+    if max(reached.values()) > first:
+        recomputed = [number for number, version in batched.items() if version.model.recomputed]
+        await connection.execute(STEP_BACK, recomputed, first)
+    return first
+
+
+async def _reached(connection: Connection, batched: Mapping[int, Version]) -> dict[int, int]:
+    """The position of each, inputs first. Raises CheckpointLost when one is not there any more."""
+    rows = await connection.fetch(REACHED, list(batched))
+    found = {row["version_id"]: row["position"] for row in rows}
+    if len(found) < len(batched):
+        raise CheckpointLost("the batch read models were swapped")
+    return {number: found[number] for number in batched}

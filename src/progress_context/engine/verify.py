@@ -165,7 +165,9 @@ class _Look:
             shared = [version for version in versions if not version.model.by_learner]
             position = dict(reached)[0]
             if shared and await self._is_unsure(position):
-                self.left_out.update(f"{version.name} is on its way" for version in shared)
+                self.left_out.update(
+                    f"{version.name} is on its way, or lacks a parked event" for version in shared
+                )
             else:
                 await self._compare(shared, position, None)
 
@@ -201,7 +203,9 @@ class _Look:
         """Rows that read a lookup may reflect what it became since: they are sure while it stood still."""
         sharing = [version for version in versions if self._reads_shared(version)]
         if sharing and learners and await self._is_unsure(position):
-            self.left_out["learners, in read models whose lookup is on its way"] += len(learners)
+            self.left_out["learners, in read models whose lookup is on its way, or lacks a parked event"] += (
+                len(learners)
+            )
             versions = [version for version in versions if version not in sharing]
         await self._compare(versions, position, learners)
 
