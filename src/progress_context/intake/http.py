@@ -43,10 +43,6 @@ encode = msgspec.json.Encoder().encode
 _APPENDED = {status: telemetry.APPENDED.labels(status) for status in get_args(Status)}
 
 
-class _Disconnected(Exception):
-    """The sender is gone; nobody waits for an answer."""
-
-
 class Headers(dict[str, str]):
     """The headers of a request by lower-case name, and all of them as they came."""
 
@@ -133,8 +129,6 @@ class Intake:
     async def _serve(self, decode: Decode, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             status, body, extra = await self._answer(decode, _headers(scope), receive)
-        except _Disconnected:
-            return
         except Exception:
             log.exception("intake_failed")
             status, body, extra = problem(
@@ -290,7 +284,7 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Disconnected
+            raise IntakeError(400, "body_broke_off", "the body ended before it was complete")
         yield message.get("body", b"")
         more = message.get("more_body", False)
 
