@@ -15,7 +15,6 @@ from bench.database import EMPTY, BenchServer, bench_folder, query, query_one
 from bench.harness import Contender, Goal, Report, Run, alternate, console, finish, show_goals, show_rates
 from bench.history import HISTORY, History, differences, make_history, recount, rows_by_day
 from bench.visible import Streams, measure_visible, show_visible
-from progress_context.engine.catalog import load
 from progress_context.engine.worker import Worker
 from progress_context.log.database import open_pool
 from progress_context.settings import Settings
@@ -107,7 +106,7 @@ async def catch_up(url: str) -> float:
     """Seconds until the service's own worker has folded the whole log, with the default page size."""
     pool = await open_pool(url, "progress_projection", size=2)
     settings = Settings()
-    worker = Worker(pool, load(), page_events=settings.page_events, poll_seconds=settings.poll_ms / 1_000)
+    worker = Worker(pool, page_events=settings.page_events, poll_seconds=settings.poll_ms / 1_000)
     began = time.perf_counter()
     await worker.catch_up()
     seconds = time.perf_counter() - began

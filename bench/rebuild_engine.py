@@ -37,7 +37,7 @@ async def build(url: str) -> None:
 async def follow_in_batches(url: str) -> None:
     """Bring the read models that are kept in batches to where the realtime ones are."""
     async with _pool(url) as pool, acquire(pool) as connection:
-        await run_batch(connection, load())
+        await run_batch(connection)
 
 
 async def take_snapshot(url: str) -> None:
@@ -62,7 +62,7 @@ async def follower(url: str) -> AsyncGenerator[Follow]:
     """The service's own worker with the default page size: each call folds what the log holds now."""
     settings = Settings()
     async with _pool(url) as pool:
-        worker = Worker(pool, load(), page_events=settings.page_events, poll_seconds=settings.poll_ms / 1_000)
+        worker = Worker(pool, page_events=settings.page_events, poll_seconds=settings.poll_ms / 1_000)
         yield worker.catch_up
 
 

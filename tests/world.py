@@ -96,7 +96,7 @@ class World:
     async def run_batch(self) -> None:
         """Bring what is kept in batches to where the realtime read models are."""
         async with self.pool.acquire() as connection:
-            await run_batch(connection, self.catalog)
+            await run_batch(connection)
 
     async def _crash(self, connection: Any, maintainer: Maintainer, after: int, upto: int) -> None:
         try:

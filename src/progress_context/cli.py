@@ -14,12 +14,11 @@ from rich.markup import escape
 from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
-    Progress,
 )
 from rich.table import Table
 
 from progress_context import __version__
-from progress_context.commands import projection, read_models, show, snapshots, verify
+from progress_context.commands import projection, read_models, rebuild, show, snapshots, verify
 from progress_context.commands.common import console, progress_bar, settings_with_database
 from progress_context.errors import ProgressError, ReadModelError, SettingsError
 from progress_context.settings import Settings, describe
@@ -37,6 +36,8 @@ importing = App(name="import", help="Bring in events from files.")
 GROUPS = (importing, projection.batch, projection.parked, read_models.app, snapshots.app)
 for group in GROUPS:
     app.command(group)
+app.command(rebuild.rebuild)
+app.command(rebuild.rollback)
 app.command(show.show)
 app.command(verify.verify)
 
@@ -106,51 +107,6 @@ def settings() -> None:
     for row in describe():
         table.add_row(*row)
     Console().print(table)
-
-
-@app.command
-def rebuild(*names: str, all_: Annotated[bool, Parameter("--all")] = False, shards: int = 2) -> None:
-    """Compute read models anew from all events, beside the live ones, and swap.
-
-    Serving and live maintenance go on meanwhile.
-
-    Parameters
-    ----------
-    names
-        Read models to rebuild.
-    all_
-        Rebuild every stored read model.
-    shards
-        Parts worked on at the same time.
-    """
-    from progress_context.engine import rebuild as engine
-    from progress_context.log.database import open_pool
-    from progress_context.services.projection import catalog_of
-
-    settings = settings_with_database()
-    catalog = catalog_of(settings)
-    stored = [model.name for model in catalog.stored()]
-    if unknown := set(names) - set(stored):
-        raise SettingsError(
-            f"no stored read model {', '.join(sorted(unknown))}; there are {', '.join(stored)}"
-        )
-    if not names and not all_:
-        raise SettingsError(f"name read models or give --all; there are {', '.join(stored)}")
-
-    async def work(bar: Progress) -> int:
-        task = bar.add_task("rebuilding", total=None)
-        pool = await open_pool(settings.database_url, "progress_projection", size=shards + 2)
-        try:
-            return await engine.rebuild(
-                pool, catalog, stored if all_ else names, shards=shards,
-                report=lambda p: bar.update(task, completed=p.done, total=p.total),
-            )  # fmt: skip
-        finally:
-            await pool.close()
-
-    with progress_bar(MofNCompleteColumn()) as bar:
-        position = asyncio.run(work(bar))
-    console.print(f"rebuilt, and swapped at position {position:,}")
 
 
 @importing.command

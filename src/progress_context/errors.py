@@ -11,7 +11,10 @@ ProgressError
 ├── ReadModelError            read-model files are wrong: each with file, line, column, rule
 ├── EngineError
 │   ├── CheckpointLost        another worker moved this checkpoint
-│   └── EventPoisoned         one event makes a read model fail
+│   ├── EventPoisoned         one event makes a read model fail
+│   ├── BuildUnderWay         another process is rebuilding these read models
+│   ├── BuildLost             another process took this rebuild over
+│   └── RollbackImpossible    there is no former version to go back to, or it does not fit the rest
 ├── QueryError                a question that has no answer, with its GraphQL code
 └── LocalError                an embedded server does not start
 """
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 
 class ProgressError(Exception):
@@ -96,6 +100,43 @@ class EngineError(ProgressError):
 
 class CheckpointLost(EngineError):
     """Another worker moved the checkpoint: it owns the read models now; stop, do not retry."""
+
+
+@dataclass
+class EventPoisoned(EngineError):
+    """One event makes a read model fail; `learner_key` is null for an event of no learner."""
+
+    read_model: str
+    position: int
+    type: str
+    learner_key: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        whose = "no learner" if self.learner_key is None else f"learner {self.learner_key}"
+        return (
+            f"{self.read_model} cannot take the event at position {self.position}"
+            f" ({self.type}, of {whose}): {self.reason}"
+        )
+
+
+@dataclass
+class BuildUnderWay(EngineError):
+    """Another process is rebuilding some of these read models; `beat_at` is when it gave a sign of life."""
+
+    read_models: Sequence[str]
+    beat_at: datetime
+
+    def __str__(self) -> str:
+        return f"another process is rebuilding {', '.join(self.read_models)}; nothing was changed"
+
+
+class BuildLost(EngineError):
+    """Another process took this rebuild over; what was done so far is not lost."""
+
+
+class RollbackImpossible(EngineError):
+    """There is no former version to go back to, or it does not fit the rest; the message says which."""
 
 
 @dataclass

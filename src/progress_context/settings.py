@@ -29,6 +29,15 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be {', '.join(choices[:-1])} or {choices[-1]}")
+        return text
+
+    return parse
+
+
 def _flag(text: str) -> bool:
     if text.lower() in ("1", "true", "yes", "on"):
         return True
@@ -111,6 +120,12 @@ class Settings:
     )
     snapshots_kept: int = _setting(
         3, _whole(1, 100), "snapshots kept, the newest and others spread over the log"
+    )
+    rebuild: str = _setting(
+        "auto",
+        _one_of("auto", "ask", "never"),
+        "what the projection service does about edited read models: rebuild them (auto), wait for `rebuild`"
+        " and say so in its log (ask), or wait (never)",
     )
     poll_ms: int = _setting(
         250, _whole(1, 60_000), "milliseconds between looks at the log when no notification comes"

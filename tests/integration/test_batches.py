@@ -89,7 +89,7 @@ async def test_one_that_is_new_joins_the_others(world: World, tmp_path: Path) ->
 async def test_a_batch_with_nothing_to_do_does_nothing(world: World) -> None:
     await follow(world, judged(1, "ada"))
     async with world.pool.acquire() as connection:
-        advance = await run_batch(connection, world.catalog)
+        advance = await run_batch(connection)
         assert advance is not None
         assert (advance.upto, len(advance.learners)) == (1, 1)
-        assert await run_batch(connection, world.catalog) is None
+        assert await run_batch(connection) is None

@@ -76,7 +76,7 @@ async def test_of_two_workers_on_one_checkpoint_only_one_moves_it(world: World) 
 
 
 async def test_workers_side_by_side_count_nothing_twice(world: World) -> None:
-    workers = [Worker(world.pool, world.catalog, page_events=3, poll_seconds=0.01) for _ in range(3)]
+    workers = [Worker(world.pool, page_events=3, poll_seconds=0.01) for _ in range(3)]
     running = [asyncio.create_task(worker.run()) for worker in workers]
     for number in range(20):
         await world.append([judged(number * 5 + i, item=f"item-{i}") for i in range(5)])
@@ -95,7 +95,7 @@ async def reached(workers: list[Worker], position: int) -> None:
 
 
 async def test_live_work_goes_on_through_rebuilds(world: World) -> None:
-    worker = Worker(world.pool, world.catalog, page_events=7, poll_seconds=0.01)
+    worker = Worker(world.pool, page_events=7, poll_seconds=0.01)
     running = asyncio.create_task(worker.run())
     names = [model.name for model in world.catalog.stored()]
     for round_ in range(4):

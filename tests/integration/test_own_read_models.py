@@ -205,7 +205,7 @@ async def test_what_an_edit_would_change_is_shown_before_it_is_built(world: Worl
     text = EXAMPLES["reviews_by_hour"]
     await world.append([judged(n, f"l{n % 4}", hours=n % 3) for n in range(40)])
     await world.catch_up()
-    await reshard(world.pool, world.catalog, 3)
+    await reshard(world.pool, 3)
     await world.append([judged(99, "late")])
     assert (await previewed(world, folder, text)).state == "same"
 

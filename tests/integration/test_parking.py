@@ -59,7 +59,7 @@ async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
 
 
 def worker(world: World) -> Worker:
-    return Worker(world.pool, world.catalog, page_events=64, poll_seconds=0.02)
+    return Worker(world.pool, page_events=64, poll_seconds=0.02)
 
 
 async def seconds_by_learner(world: World) -> dict[str, int]:
@@ -99,7 +99,7 @@ async def test_a_retry_that_still_fails_says_so_and_changes_nothing(world: World
     await world.append(HISTORY)
     await worker(world).catch_up()
     before = await world.tables()
-    assert not await parking.retry(world.pool, world.catalog, 101, 1)
+    assert not await parking.retry(world.pool, 101, 1)
     [row] = await parked(world)
     assert row["attempts"] == 2
     assert await world.tables() == before
@@ -111,13 +111,13 @@ async def test_after_the_read_model_was_mended_a_retry_computes_the_learner_from
     await world.append(HISTORY)
     await worker(world).catch_up()
     async with world.pool.acquire() as connection:
-        await run_batch(connection, world.catalog)
+        await run_batch(connection)
     (tmp_path / "seconds_read.sql").write_text(BRITTLE.replace("WHERE  type = 'app.PageRead'", GUARDED))
     world.catalog = load(tmp_path)
     await bring_up(world.pool, world.catalog)
     await world.append([read(200, "learner-2", "7")])
     await worker(world).catch_up()
-    assert await parking.retry(world.pool, world.catalog, 101, 1)
+    assert await parking.retry(world.pool, 101, 1)
     assert await parked(world) == []
     assert (await seconds_by_learner(world))["learner-2"] == 30 * 60 + 7
     await world.append([read(201, "learner-2", "60")])
@@ -145,7 +145,7 @@ async def test_a_voided_event_of_a_parked_learner_does_not_stop_the_others(world
 
 async def test_an_event_of_no_learner_cannot_be_retried_alone(world: World) -> None:
     with pytest.raises(EngineError, match="rebuild"):
-        await parking.retry(world.pool, world.catalog, 5, 1)
+        await parking.retry(world.pool, 5, 1)
 
 
 async def test_a_read_model_that_fails_for_another_reason_parks_nobody(world: World) -> None:

@@ -44,7 +44,7 @@ def judged(number: int) -> NewEvent:
 @pytest.fixture
 async def world(database_url: str) -> AsyncIterator[World]:
     world = await World(database_url).open()
-    await reshard(world.pool, world.catalog, SHARDS)
+    await reshard(world.pool, SHARDS)
     yield world
     await world.close()
 
@@ -52,7 +52,6 @@ async def world(database_url: str) -> AsyncIterator[World]:
 def projector(world: World, *, shards: int = SHARDS) -> Projector:
     return Projector(
         world.pool,
-        world.catalog,
         shards=shards,
         page_events=50,
         poll_seconds=0.02,
@@ -167,9 +166,9 @@ async def test_dealing_the_learners_anew_loses_and_doubles_nothing(world: World,
                     shards=SHARDS,
                 )
                 await maintainer.advance(connection, 0, upto)
-    assert await reshard(world.pool, world.catalog, shards)
+    assert await reshard(world.pool, shards)
     assert await reached(world) == dict.fromkeys(range(shards), 400)
-    assert not await reshard(world.pool, world.catalog, shards)
+    assert not await reshard(world.pool, shards)
     assert await disagreements(world) == []
     await world.append([judged(n) for n in range(400, 600)])
     async with running(projector(world, shards=shards)):

@@ -169,7 +169,7 @@ async def test_shards_that_are_apart_give_none_and_together_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "PAUSE", 0.0)
-    await reshard(world.pool, world.catalog, 2)
+    await reshard(world.pool, 2)
     await world.append([judged(i, learner=f"l{i % 4}") for i in range(20)])
     versions = await world.versions()
     shards = [

@@ -177,7 +177,7 @@ async def test_batch_read_models_are_compared_for_learners_who_stood_still(fille
 
 
 async def test_each_shard_is_compared_at_its_own_position(filled: World) -> None:
-    await reshard(filled.pool, filled.catalog, 3)
+    await reshard(filled.pool, 3)
     await filled.append([event for n in range(60) for event in (judged(n, f"new-{n % 7}"), published(n))])
     versions = await filled.versions()
     realtime = books.realtime(versions)
@@ -224,9 +224,7 @@ async def is_at_head(world: World) -> bool:
 
 async def test_live_work_and_swaps_beside_it_make_no_difference(world: World) -> None:
     await world.append(HISTORY[:500])
-    projector = Projector(
-        world.pool, world.catalog, shards=1, page_events=40, poll_seconds=0.01, batch_seconds=0.05
-    )
+    projector = Projector(world.pool, shards=1, page_events=40, poll_seconds=0.01, batch_seconds=0.05)
     running = asyncio.create_task(projector.run())
     writing = asyncio.create_task(world.append(HISTORY[500:], [20] * 400))
     rebuilding = asyncio.create_task(rebuild(world.pool, world.catalog, ["daily_stats", "weekly_totals"]))

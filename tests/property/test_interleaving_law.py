@@ -81,7 +81,7 @@ class Interleaving:
 
     async def reshard(self, shards: int) -> None:
         """The learners are dealt into another number of shards."""
-        await reshard(self._world.pool, self._world.catalog, shards)
+        await reshard(self._world.pool, shards)
 
     async def finish(self) -> None:
         """Everything arrives, and everyone catches up."""

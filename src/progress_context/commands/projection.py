@@ -24,11 +24,10 @@ def run_now() -> None:
     """Bring the batch read models up to date now, without waiting for the timer."""
     from progress_context.engine.batch import run_batch
     from progress_context.log.database import acquire
-    from progress_context.services.projection import catalog_of
 
-    async def work(pool: Pool, settings: Settings) -> None:
+    async def work(pool: Pool, _settings: Settings) -> None:
         async with acquire(pool) as connection:
-            advance = await run_batch(connection, catalog_of(settings))
+            advance = await run_batch(connection)
         if advance is None:
             console.print("nothing to do")
         else:
@@ -70,14 +69,12 @@ def retry(*positions: int) -> None:
     """
     from progress_context.engine import parking
     from progress_context.log.database import acquire
-    from progress_context.services.projection import catalog_of
 
     async def work(pool: Pool, settings: Settings) -> None:
-        catalog = catalog_of(settings)
         async with acquire(pool) as connection:
             waiting = [r["position"] for r in await parking.parked(connection) if r["learner_id"] is not None]
         for position in positions or waiting:
-            done = await parking.retry(pool, catalog, position, settings.shards)
+            done = await parking.retry(pool, position, settings.shards)
             console.print(f"{position}: {'goes on' if done else 'still fails, see `parked list`'}")
         if not positions and not waiting:
             console.print("nothing is parked")

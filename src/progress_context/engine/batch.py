@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from progress_context.engine import versions as books
-from progress_context.engine.catalog import Catalog
+from progress_context.engine.active import active
 from progress_context.engine.maintain import Advance, Maintainer
 from progress_context.engine.version import Version
 from progress_context.errors import CheckpointLost
@@ -16,13 +16,14 @@ STEP_BACK = "UPDATE engine.checkpoints SET position = $2 WHERE version_id = ANY 
 PAGE = 100_000  # events whose learners are computed in one commit
 
 
-async def run_batch(connection: Connection, catalog: Catalog, token: int | None = None) -> Advance | None:
+async def run_batch(connection: Connection, token: int | None = None) -> Advance | None:
     """Bring all batch read models to where every realtime one is; `None` when they are there already.
 
     The learners with events since the last batch are computed anew, and rows that differ are written.
     Raises CheckpointLost when the versions were swapped meanwhile, or another process holds the lease.
     """
-    versions = await books.active_versions(connection, catalog)
+    standing = await active(connection)
+    versions = standing.versions
     batched = {version.version_id: version for version in books.in_batches(versions)}
     if not batched:
         return None
@@ -32,7 +33,7 @@ async def run_batch(connection: Connection, catalog: Catalog, token: int | None 
     while (reached := await _reached(connection, batched)) and (after := min(reached.values())) < upto:
         behind = [batched[version_id] for version_id, position in reached.items() if position == after]
         page_end = min(upto, after + PAGE, *(position for position in reached.values() if position > after))
-        maintainer = Maintainer(behind, catalog.policy, stored=versions, lease="batch")
+        maintainer = Maintainer(behind, standing.catalog.policy, stored=versions, lease="batch")
         learners |= (await maintainer.advance(connection, after, page_end, token)).learners
     return Advance(first, upto, upto, frozenset(learners)) if upto > first else None
 

@@ -35,10 +35,10 @@ def shard_scope(shard: int, shards: int) -> Scope:
     return Scope(f"{{relation}}.learner_key % {shards:d} = {shard:d}") if shards > 1 else EVERYONE
 
 
-def bound(model: ReadModel, ctes: Mapping[str, str]) -> str:
+def bound(model: ReadModel, ctes: Mapping[str, str], *, inline: bool = False) -> str:
     """The read model as one statement, its inputs bound to the relations in `ctes`."""
     select = f"SELECT * FROM (\n{model.select}\n) AS answer"
-    return with_ctes([(name, ctes[name]) for name in model.inputs], select)
+    return with_ctes([(name, ctes[name]) for name in model.inputs], select, inline=inline)
 
 
 def policy_relation(policy: Policy) -> str:

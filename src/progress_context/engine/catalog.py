@@ -80,6 +80,19 @@ def arrange(models: Iterable[ReadModel], policy: Policy) -> Catalog:
     return _arranged([_Parsed(Source(model.file, model.text), model) for model in models], policy)
 
 
+def revive_catalog(texts: Mapping[str, str], policy: Policy) -> Catalog:
+    """The catalog of definitions that were checked when they were stored: rules made since then do not count.
+
+    What reads a read model that is not among them is left out.
+    """
+    sources = {file: Source(file, text) for file, text in texts.items()}
+    by_name = _by_name([_Parsed(source, read(source, texts[file])) for file, source in sources.items()])
+    models = {name: entry.model for name, entry in by_name.items() if entry.model is not None}
+    while lacking := [n for n, model in models.items() if not set(model.inputs) <= models.keys() | RESERVED]:
+        models = {name: model for name, model in models.items() if name not in lacking}
+    return Catalog(_with_fingerprints(models, _in_order(models, by_name), policy), policy)
+
+
 @dataclass(frozen=True, slots=True)
 class _Parsed:
     """A file and, as far as it makes sense, its model."""

@@ -115,7 +115,7 @@ class History:
         return all(s.by_learner == model.by_learner and self._from_base(s) for s in sources)
 
     def _rows(self, model: ReadModel) -> str:
-        select = bound(model, {name: self._input(model, name) for name in model.inputs})
+        select = self._select(model)
         if not self._from_base(model):
             return model.fresh(select)
         grain = {c: f"coalesce(old.{quote(c)}, delta.{quote(c)}) AS {quote(c)}" for c in model.grain}
@@ -126,6 +126,9 @@ class History:
             f"FROM (\n{self._base_rows(model)}\n) AS old\n"
             f"FULL JOIN (\n{select}\n) AS delta ON {model.same_grain('old', 'delta')}"
         )
+
+    def _select(self, model: ReadModel) -> str:
+        return bound(model, {name: self._input(model, name) for name in model.inputs})
 
     def _input(self, model: ReadModel, name: str) -> str:
         if name == POLICY:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from progress_context.engine import versions as books
-from progress_context.engine.catalog import Catalog
+from progress_context.engine.active import active
 from progress_context.engine.maintain import Maintainer
 from progress_context.errors import EngineError
 from progress_context.log.database import Connection, Pool, acquire, in_words
@@ -41,7 +41,7 @@ async def parked(connection: Connection) -> list[asyncpg.Record]:
     return await connection.fetch(LIST)
 
 
-async def retry(pool: Pool, catalog: Catalog, position: int, shards: int) -> bool:
+async def retry(pool: Pool, position: int, shards: int) -> bool:
     """Compute the learner of a parked event anew from all events; `False`, with a new reason, if it fails.
 
     Raises EngineError for an event of no learner, which everyone's rows may depend on: rebuild instead.
@@ -49,24 +49,24 @@ async def retry(pool: Pool, catalog: Catalog, position: int, shards: int) -> boo
     async with acquire(pool) as connection:
         try:
             async with connection.transaction():
-                await _retry(connection, catalog, position, shards)
+                await _retry(connection, position, shards)
         except POISON as error:
             await connection.execute(FAILED, position, in_words(error))
             return False
     return True
 
 
-async def _retry(connection: Connection, catalog: Catalog, position: int, shards: int) -> None:
+async def _retry(connection: Connection, position: int, shards: int) -> None:
     learner = await connection.fetchval(TAKE, position)
     if learner is None:
         raise EngineError(
             f"position {position} is not parked, or is an event of no learner: `rebuild --all` takes it up"
         )
-    versions = await books.active_versions(connection, catalog)
+    standing = await active(connection)
+    versions, policy = standing.versions, standing.catalog.policy
     realtime, batched = books.realtime(versions), books.in_batches(versions)
     reached = await books.checkpoints(connection, realtime, lock=True)
-    maintainer = Maintainer(realtime, catalog.policy, stored=versions)
+    maintainer = Maintainer(realtime, policy, stored=versions)
     await maintainer.recompute(connection, [learner], reached[learner % shards])
-    if batched:
-        upto = (await books.checkpoints(connection, batched, lock=True))[0]
-        await Maintainer(batched, catalog.policy, stored=versions).recompute(connection, [learner], upto)
+    for upto, together in await books.together(connection, batched, lock=True):
+        await Maintainer(together, policy, stored=versions).recompute(connection, [learner], upto)

@@ -10,7 +10,6 @@ import asyncpg
 import structlog
 
 from progress_context.engine.batch import run_batch
-from progress_context.engine.catalog import Catalog
 from progress_context.engine.leases import SECONDS, Leases, Work, shard_lease
 from progress_context.engine.maintain import Advance
 from progress_context.engine.worker import Worker
@@ -32,7 +31,6 @@ class Projector:
     def __init__(
         self,
         pool: Pool,
-        catalog: Catalog,
         *,
         shards: int,
         page_events: int,
@@ -44,13 +42,12 @@ class Projector:
         on_advance: Callable[[Advance], None] = lambda advance: None,
     ) -> None:
         self._pool = pool
-        self._catalog = catalog
         self._batch_seconds = batch_seconds
         self._stale = max(STALE_SECONDS, 3 * poll_seconds)
         self._on_advance = on_advance
         self._workers = {
             shard_lease(shard): Worker(
-                pool, catalog,
+                pool,
                 page_events=page_events, poll_seconds=poll_seconds,
                 shard=shard, shards=shards, on_advance=on_advance,
             )
@@ -91,7 +88,7 @@ class Projector:
         while True:
             try:
                 async with acquire(self._pool) as connection:
-                    advance = await run_batch(connection, self._catalog, token)
+                    advance = await run_batch(connection, token)
             except (LogUnavailable, EngineError, asyncpg.PostgresError) as error:
                 log.warning("batch_failed", error=f"{type(error).__name__}: {error}")
             else:

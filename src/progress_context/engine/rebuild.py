@@ -1,50 +1,51 @@
-"""Build versions from the whole log beside the live ones, catch up, and swap."""
+"""Compute read models anew beside the live ones, catch up, and swap.
+
+A rebuild may be interrupted at any moment: the same one begun again goes on where it stopped.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
 
-import asyncpg
-
+from progress_context.engine import builds, snapshots
 from progress_context.engine import versions as books
-from progress_context.engine.bind import EVERYONE, shard_scope
+from progress_context.engine.builds import Build, Extent
 from progress_context.engine.catalog import Catalog
-from progress_context.engine.maintain import PLAN_BY_INDEX, Maintainer
-from progress_context.engine.version import Version
-from progress_context.log import read
-from progress_context.log.database import Connection, Pool, acquire
+from progress_context.engine.filling import CHUNK_EVENTS, Filling, without_base
+from progress_context.engine.history import Base
+from progress_context.engine.selection import Selection, select, wishes
+from progress_context.engine.swap import finish, live_position
+from progress_context.errors import BuildLost, BuildUnderWay, EngineError, LogUnavailable
+from progress_context.log.database import Pool, acquire
 
-PAGE = 20_000
-LOCK_TIMEOUT = "300ms"  # less than PostgreSQL's deadlock_timeout of 1 s, so we give way and not a reader
-CLOSE_ENOUGH = 2_000  # events left for the moment of the swap, when live work waits
+LOOK_AGAIN = 0.5  # seconds between looks whether another process is alive
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a rebuild is: `done` of `total` table shards filled, up to log position `upto`."""
+    """How far a rebuild is: the events that its tables stand for, of those there are now."""
 
     done: int
     total: int
-    upto: int
+    catching_up: bool = False
 
 
-async def bring_up(
-    pool: Pool, catalog: Catalog, report: Callable[[Progress], None] = lambda _: None
-) -> list[str]:
-    """Build what the files define and the database lacks; return the names built.
+Report = Callable[[Progress], None]
 
-    Read models whose definition changed are built beside the old version and swapped in.
-    """
-    async with acquire(pool) as connection:
-        async with connection.transaction():
-            await books.retire_unknown(connection, catalog)
-        active = await books.active_versions(connection, catalog)
-    missing = [model.name for model in catalog.stored() if model.name not in active]
-    if missing:
-        await rebuild(pool, catalog, missing, report=report)
-    return missing
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a rebuild that begins now would do."""
+
+    selection: Selection
+    extent: Extent
+    base: Base | None
 
 
 async def rebuild(
@@ -53,98 +54,130 @@ async def rebuild(
     names: Iterable[str],
     *,
     shards: int = 1,
-    report: Callable[[Progress], None] = lambda _: None,
+    from_snapshot: bool | None = None,
+    announce: Callable[[Plan], None] = lambda _: None,
+    report: Report = lambda _: None,
 ) -> int:
-    """Compute the named read models anew from all events, with what they are computed from, and swap.
+    """Compute the named read models, and all that is connected with them, anew, and swap.
 
-    Live serving and live maintenance go on meanwhile. Returns the position of the swap.
+    It begins with the newest sound snapshot, if there is one; with `from_snapshot` it insists on one, and
+    when that is `False` only events are read. Live serving and live work go on meanwhile. `announce` hears
+    what will be done. Returns the position of the swap. Raises BuildUnderWay when another process is at it,
+    and EventPoisoned when a read model cannot take an event: nothing is swapped.
     """
-    wanted = catalog.upstream(names)
-    models = [model for model in catalog.stored() if model.name in wanted]
+    wanted = list(names)
+
+    async def begin() -> tuple[Plan, Build]:
+        plan = await plan_for(pool, catalog, wanted, from_snapshot)
+        async with acquire(pool) as connection, connection.transaction():
+            return plan, await builds.begin(connection, catalog, plan.selection.models, plan.extent)
+
+    plan, build = await patiently(begin)
+    announce(plan)
+    base = plan.base if build.extent.base_position is not None else None
+    return await complete(pool, build, plan.selection.removed, base, shards=shards, report=report)
+
+
+async def plan_for(
+    pool: Pool, catalog: Catalog, names: Iterable[str], from_snapshot: bool | None = None
+) -> Plan:
+    """What a rebuild would do; raises EngineError when it insists on a snapshot and there is none."""
     async with acquire(pool) as connection:
-        async with connection.transaction():
-            building = await books.create_versions(connection, catalog, models)
-        upto = await _start_position(connection, catalog)
+        selection = await select(connection, catalog, names)
+        upto = await live_position(connection)
+        last_learner = await connection.fetchval("SELECT coalesce(max(learner_key), 0) FROM log.learners")
+    base = None if from_snapshot is False else await _base(pool, catalog, selection, upto)
+    if base is None and from_snapshot:
+        raise EngineError("there is no sound snapshot of these read models as they are defined now")
+    chunk_learners = max(1, round(last_learner * CHUNK_EVENTS / max(1, upto)))
+    return Plan(selection, Extent(upto, base and base.position, last_learner, chunk_learners), base)
+
+
+async def bring_up(
+    pool: Pool, catalog: Catalog, *, shards: int = 1, report: Report = lambda _: None
+) -> list[str]:
+    """Build what the files define and the database lacks, retire what they define no more.
+
+    Returns the names that were lacking; what a rollback has pinned is left alone.
+    """
+    async with acquire(pool) as connection, connection.transaction():
+        wished = await wishes(connection, catalog)
+        await books.retire(connection, wished.removed)
+    if wished.edited:
+        await rebuild(pool, catalog, wished.edited, shards=shards, report=report)
+    return list(wished.edited)
+
+
+async def abandon(pool: Pool) -> list[str]:
+    """Throw away rebuilds and rollbacks that were interrupted; the names of their read models."""
+    async with acquire(pool) as connection, connection.transaction():
+        await connection.execute("LOCK TABLE engine.versions IN SHARE ROW EXCLUSIVE MODE")
+        found = [build for build in await builds.under_way(connection) if not build.alive]
+        for build in found:
+            await builds.drop(connection, build)
+    return sorted({name for build in found for name in build.names})
+
+
+async def patiently(begin: Callable[[], Awaitable[T]]) -> T:
+    """The result of `begin`, which raises BuildUnderWay while another process is, or may be, at work.
+
+    That is raised on when the other process gives a sign of life; one that died is waited out.
+    """
+    seen: datetime | None = None
+    while True:
+        try:
+            return await begin()
+        except BuildUnderWay as error:
+            if seen is not None and error.beat_at != seen:
+                raise
+            seen = error.beat_at
+        await asyncio.sleep(LOOK_AGAIN)
+
+
+async def complete(
+    pool: Pool,
+    build: Build,
+    removed: Iterable[str],
+    base: Base | None = None,
+    *,
+    shards: int = 1,
+    report: Report = lambda _: None,
+) -> int:
+    """Fill, catch up and swap. What failed is thrown away; what was only interrupted stays, to go on with."""
+
+    def caught_up(position: int, goal: int) -> None:
+        report(Progress(position, goal, catching_up=True))
+
     try:
-        maintainer = Maintainer(list(building.values()), catalog.policy)
-        await _fill(pool, maintainer, upto, shards, report)
-        return await _catch_up_and_swap(pool, catalog, maintainer, upto)
+        async with builds.alive(pool, build):
+            if not build.filled:
+                await _fill(pool, build, base, shards, report)
+            return await finish(pool, build, list(removed), caught_up)
+    except (LogUnavailable, BuildLost, asyncio.CancelledError):
+        raise
     except BaseException:
         async with acquire(pool) as connection, connection.transaction():
-            await books.drop_versions(connection, [v.version_id for v in building.values()])
+            await builds.drop(connection, build)
         raise
 
 
-async def _start_position(connection: Connection, catalog: Catalog) -> int:
-    """Where the live versions are, so that the new ones are never ahead of them; else the head."""
-    active = await books.active_versions(connection, catalog)
-    live = await books.checkpoints(connection, books.realtime(active))
-    return min(live.values()) if live else await read.head(connection)
-
-
-async def _fill(
-    pool: Pool, maintainer: Maintainer, upto: int, shards: int, report: Callable[[Progress], None]
-) -> None:
-    """Fill every table up to `upto`: shards beside each other, each with inputs before what reads them."""
-    shared = [version for version in maintainer.versions if not version.model.by_learner]
-    own = [version for version in maintainer.versions if version.model.by_learner]
-    total = len(shared) + len(own) * shards
+async def _fill(pool: Pool, build: Build, base: Base | None, shards: int, report: Report) -> None:
     done = 0
 
-    async def fill_versions(versions: Sequence[Version], shard: int) -> None:
+    def filled(events: int) -> None:
         nonlocal done
-        async with acquire(pool) as connection:
-            for version in versions:
-                scope = shard_scope(shard, shards) if shards > 1 else EVERYONE
-                await connection.execute(maintainer.fill_statement(version, scope, upto), timeout=None)
-                done += 1
-                report(Progress(done, total, upto))
+        done += events
+        report(Progress(done, build.extent.upto))
 
-    await fill_versions(shared, 0)
-    await asyncio.gather(*(fill_versions(own, shard) for shard in range(shards)))
     async with acquire(pool) as connection:
-        for version in maintainer.versions:
-            await connection.execute(f"ANALYZE {version.table}")
-        await connection.execute(
-            "UPDATE engine.checkpoints SET position = $1, updated_at = clock_timestamp()"
-            " WHERE version_id = ANY ($2::bigint[])",
-            upto,
-            [version.version_id for version in maintainer.versions],
-        )
+        alone = await without_base(connection, base, build.extent.upto) if base else frozenset[int]()
+    await Filling(pool, build, base, alone).run(shards, filled)
 
 
-async def _catch_up_and_swap(pool: Pool, catalog: Catalog, maintainer: Maintainer, upto: int) -> int:
-    async with acquire(pool) as connection:
-        while True:
-            upto = await _catch_up(connection, catalog, maintainer, upto)
-            try:
-                async with connection.transaction():
-                    swapped_at = await _swap(connection, catalog, maintainer, upto)
-                break
-            except asyncpg.LockNotAvailableError:  # readers are at it; give way before they deadlock
-                await asyncio.sleep(0.1)
-        async with connection.transaction():
-            await books.drop_outdated(connection)
-        return swapped_at
-
-
-async def _catch_up(connection: Connection, catalog: Catalog, maintainer: Maintainer, upto: int) -> int:
-    while (goal := await _start_position(connection, catalog)) - upto > CLOSE_ENOUGH:
-        page_end = min(goal, upto + PAGE)
-        await maintainer.advance(connection, upto, page_end)
-        upto = page_end
-    return upto
-
-
-async def _swap(connection: Connection, catalog: Catalog, maintainer: Maintainer, upto: int) -> int:
-    """Hold live work still, fold the last events, change places; all of it or nothing."""
-    await connection.execute("SELECT set_config('lock_timeout', $1, true)", LOCK_TIMEOUT)
-    await connection.execute("LOCK TABLE engine.versions IN SHARE ROW EXCLUSIVE MODE")
-    active = await books.active_versions(connection, catalog)
-    live = await books.checkpoints(connection, books.realtime(active), lock=True)
-    goal = min(live.values()) if live else upto
-    if goal > upto:
-        await connection.execute(PLAN_BY_INDEX)
-        await maintainer.advance_within(connection, upto, goal)
-    await books.activate(connection, {version.name: version for version in maintainer.versions})
-    return goal
+async def _base(pool: Pool, catalog: Catalog, selection: Selection, upto: int) -> Base | None:
+    base = await snapshots.newest_sound(pool, catalog, upto)
+    if base is None:
+        return None
+    names = {model.name for model in selection.models}
+    versions = {name: version for name, version in base.versions.items() if name in names}
+    return replace(base, versions=versions) if versions else None

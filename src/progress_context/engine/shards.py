@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from progress_context.engine import versions as books
-from progress_context.engine.catalog import Catalog
+from progress_context.engine.active import Active, active
 from progress_context.engine.maintain import PLAN_BY_INDEX, Maintainer
 from progress_context.engine.version import Version
 from progress_context.errors import CheckpointLost
@@ -15,18 +15,19 @@ PAGE = 5_000
 CLOSE_ENOUGH = 2_000  # events a shard may lag behind the foremost when everything is held still
 
 
-async def reshard(pool: Pool, catalog: Catalog, shards: int) -> bool:
+async def reshard(pool: Pool, shards: int) -> bool:
     """Give the realtime read models this number of checkpoints; `False` when they have it.
 
     Workers of the former number find their checkpoints gone and stop. Raises CheckpointLost when another
     process interferes: try again.
     """
     async with acquire(pool) as connection:
-        versions = await books.active_versions(connection, catalog)
+        standing = await active(connection)
+        versions = standing.versions
         reached = await books.checkpoints(connection, books.realtime(versions))
         if not reached or len(reached) == shards:
             return False
-        workers = _maintainers(catalog, versions, len(reached))
+        workers = _maintainers(standing, len(reached))
         for shard, maintainer in enumerate(workers):
             position = reached[shard]
             while max(reached.values()) - position > CLOSE_ENOUGH:
@@ -38,9 +39,10 @@ async def reshard(pool: Pool, catalog: Catalog, shards: int) -> bool:
     return True
 
 
-def _maintainers(catalog: Catalog, versions: Mapping[str, Version], shards: int) -> list[Maintainer]:
+def _maintainers(standing: Active, shards: int) -> list[Maintainer]:
+    realtime = books.realtime(standing.versions)
     return [
-        Maintainer(books.realtime(versions), catalog.policy, stored=versions, shard=shard, shards=shards)
+        Maintainer(realtime, standing.catalog.policy, stored=standing.versions, shard=shard, shards=shards)
         for shard in range(shards)
     ]
 

@@ -36,7 +36,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def with_ctes(ctes: Iterable[tuple[str, str]], query: str) -> str:
-    """`query` behind a WITH of (name, body) pairs: this is how inputs are bound."""
-    bound = ",\n".join(f"{quote(name)} AS (\n{body}\n)" for name, body in ctes)
+def with_ctes(ctes: Iterable[tuple[str, str]], query: str, *, inline: bool = False) -> str:
+    """`query` behind a WITH of (name, body) pairs: this is how inputs are bound.
+
+    With `inline` they are only names: where they are read twice, they are computed twice.
+    """
+    how = "NOT MATERIALIZED " if inline else ""
+    bound = ",\n".join(f"{quote(name)} AS {how}(\n{body}\n)" for name, body in ctes)
     return f"WITH {bound}\n{query}" if bound else query

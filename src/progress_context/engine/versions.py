@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from progress_context.engine.active import policy_read
 from progress_context.engine.bind import NOBODY, bound, stored_inputs
 from progress_context.engine.catalog import Catalog
 from progress_context.engine.definition import ReadModel
 from progress_context.engine.template import fill, quote, quote_all
 from progress_context.engine.version import Version
 from progress_context.errors import CheckpointLost
-from progress_context.log.database import Connection
+from progress_context.log.database import Connection, statement
 
 ACTIVE = """
     SELECT read_model, version_id, fingerprint, table_name
       FROM engine.versions WHERE status = 'active'
 """
 ADD_VERSION = """
-    INSERT INTO engine.versions (read_model, fingerprint, table_name, update_mode, status)
-    VALUES ($1, $2, $3, $4, 'building') RETURNING version_id
+    INSERT INTO engine.versions
+      (read_model, fingerprint, table_name, update_mode, definition, policy, build_id, status)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, 'building') RETURNING version_id
+"""
+OUTDATED = """
+    SELECT version_id FROM engine.versions AS old
+     WHERE status = 'retired' AND NOT EXISTS (
+           SELECT FROM engine.versions AS v WHERE v.status = 'active' AND v.build_id = old.replaced_by)
 """
 TABLE_NAMES = "SELECT table_name FROM engine.versions WHERE read_model = $1"
 
@@ -35,13 +42,15 @@ async def active_versions(connection: Connection, catalog: Catalog) -> dict[str,
 
 
 async def create_versions(
-    connection: Connection, catalog: Catalog, models: Iterable[ReadModel], *, shards: int = 1
+    connection: Connection, catalog: Catalog, models: Iterable[ReadModel], build_id: int
 ) -> dict[str, Version]:
-    """Empty tables for new versions of `models` (inputs among them, inputs first), all `building`."""
-    await connection.execute("LOCK TABLE engine.versions IN SHARE ROW EXCLUSIVE MODE")
+    """Empty tables for new versions of `models` (inputs among them, inputs first), all `building`.
+
+    While they are, each has one checkpoint, whatever the number of shards.
+    """
     versions: dict[str, Version] = {}
     for model in models:
-        versions[model.name] = await _create_version(connection, catalog, model, versions, shards)
+        versions[model.name] = await _create_version(connection, catalog, model, versions, build_id)
     return versions
 
 
@@ -88,6 +97,26 @@ async def checkpoints(
     return found
 
 
+async def together(
+    connection: Connection, versions: Iterable[Version], *, lock: bool = False
+) -> list[tuple[int, list[Version]]]:
+    """Versions with one checkpoint each, by their position; those that read one another are at the same.
+
+    `lock` holds them still.
+    """
+    by_id = {version.version_id: version for version in versions}
+    rows = await connection.fetch(
+        "SELECT version_id, position FROM engine.checkpoints WHERE version_id = ANY ($1::bigint[])"
+        f" ORDER BY version_id {'FOR UPDATE' if lock else ''}",
+        list(by_id),
+    )
+    reached = {row["version_id"]: row["position"] for row in rows}
+    return [
+        (position, [version for key, version in by_id.items() if reached.get(key) == position])
+        for position in sorted(set(reached.values()))
+    ]
+
+
 def realtime(versions: Mapping[str, Version]) -> list[Version]:
     """Those that follow the log at once."""
     return [version for version in versions.values() if version.model.update == "realtime"]
@@ -98,59 +127,40 @@ def in_batches(versions: Mapping[str, Version]) -> list[Version]:
     return [version for version in versions.values() if version.model.update == "batch"]
 
 
-async def activate(connection: Connection, versions: Mapping[str, Version]) -> None:
+async def activate(connection: Connection, versions: Mapping[str, Version], build_id: int) -> None:
     """Make these the active versions: their predecessors retire, the views of that name follow."""
-    await _retire(connection, "read_model = ANY ($1::text[])", list(versions))
+    await retire(connection, list(versions), build_id)
     await connection.execute(
-        "UPDATE engine.versions SET status = 'active', activated_at = now()"
-        " WHERE version_id = ANY ($1::bigint[])",
+        "UPDATE engine.versions SET status = 'active', activated_at = now(), replaced_by = NULL,"
+        "       stopped_at = NULL, left_out = NULL WHERE version_id = ANY ($1::bigint[])",
         [version.version_id for version in versions.values()],
     )
     for version in versions.values():
         await connection.execute(f"CREATE VIEW read.{quote(version.name)} AS SELECT * FROM {version.table}")
 
 
-async def retire_unknown(connection: Connection, catalog: Catalog) -> list[str]:
-    """Retire active versions of read models nobody defines any more, and return their names."""
-    known = [model.name for model in catalog.stored()]
-    return await _retire(connection, "read_model <> ALL ($1::text[])", known)
-
-
-async def _retire(connection: Connection, condition: str, names: Sequence[str]) -> list[str]:
-    """Retire active versions: without a checkpoint nobody can maintain them any more."""
-    rows = await connection.fetch(
-        "WITH retired AS (UPDATE engine.versions SET status = 'retired', stopped_at = ("
-        "     SELECT array_agg(position ORDER BY shard) FROM engine.checkpoints AS c"
-        "      WHERE c.version_id = versions.version_id)"
-        f"     WHERE status = 'active' AND {condition} RETURNING version_id, read_model),"
-        " gone AS (DELETE FROM engine.checkpoints USING retired"
-        "           WHERE checkpoints.version_id = retired.version_id)"
-        " SELECT read_model FROM retired ORDER BY read_model",
-        names,
-    )
-    for row in rows:
-        await connection.execute(f"DROP VIEW IF EXISTS read.{quote(row['read_model'])}")
-    return [row["read_model"] for row in rows]
+async def retire(connection: Connection, names: Sequence[str], build_id: int | None = None) -> None:
+    """Retire active versions, in favour of a build if there is one; the views of their names go."""
+    await connection.execute(statement(__package__, "retire"), names, build_id)
+    for name in names:
+        await connection.execute(f"DROP VIEW IF EXISTS read.{quote(name)}")
 
 
 async def drop_outdated(connection: Connection) -> None:
-    """Drop retired versions but the latest of each read model, which is kept for a rollback."""
-    rows = await connection.fetch(
-        "SELECT version_id FROM ("
-        "  SELECT version_id, row_number() OVER (PARTITION BY read_model ORDER BY activated_at DESC) AS age"
-        "    FROM engine.versions WHERE status = 'retired') AS retired WHERE age > 1"
-    )
+    """Drop retired versions, but keep for a rollback those whose successors are active."""
+    rows = await connection.fetch(OUTDATED)
     await drop_versions(connection, [row["version_id"] for row in rows])
 
 
 async def _create_version(
-    connection: Connection, catalog: Catalog, model: ReadModel, versions: Mapping[str, Version], shards: int
+    connection: Connection, catalog: Catalog, model: ReadModel, versions: Mapping[str, Version], build_id: int
 ) -> Version:
     taken = {row["table_name"] for row in await connection.fetch(TABLE_NAMES, model.name)}
     table_name = _free_name(f"{model.name}__{model.fingerprint[:6]}", taken)
     version_id = await connection.fetchval(
-        ADD_VERSION, model.name, model.fingerprint, table_name, model.update
-    )
+        ADD_VERSION, model.name, model.fingerprint, table_name, model.update,
+        model.text, policy_read(model, catalog.policy), build_id,
+    )  # fmt: skip
     version = Version(model, version_id, table_name)
     inputs = stored_inputs(version, versions, catalog.policy, NOBODY, upto="0")
     await connection.execute(
@@ -160,10 +170,7 @@ async def _create_version(
     for name in model.lookups:
         await _index_source(connection, catalog, model, versions, catalog[name].grain)
     await connection.execute(
-        "INSERT INTO engine.checkpoints (version_id, shard, position)"
-        " SELECT $1, shard, 0 FROM generate_series(0, $2::int - 1) AS shard",
-        version_id,
-        shards if is_sharded(model) else 1,
+        "INSERT INTO engine.checkpoints (version_id, position) VALUES ($1, 0)", version_id
     )
     return version
 

@@ -12,7 +12,7 @@ import structlog
 
 from progress_context import telemetry
 from progress_context.engine import versions as books
-from progress_context.engine.catalog import Catalog
+from progress_context.engine.active import active
 from progress_context.engine.leases import shard_lease
 from progress_context.engine.maintain import Advance, Maintainer
 from progress_context.engine.parking import POISON, park
@@ -32,7 +32,6 @@ class Worker:
     def __init__(
         self,
         pool: Pool,
-        catalog: Catalog,
         *,
         page_events: int,
         poll_seconds: float,
@@ -41,7 +40,6 @@ class Worker:
         on_advance: Callable[[Advance], None] = lambda advance: None,
     ) -> None:
         self._pool = pool
-        self._catalog = catalog
         self._page = page_events
         self._poll = poll_seconds
         self._shard = shard
@@ -118,14 +116,14 @@ class Worker:
 
     async def _current(self, connection: Connection) -> Maintainer:
         if self._maintainer is None:
-            active = await books.active_versions(connection, self._catalog)
-            reached = await books.checkpoints(connection, books.realtime(active))
-            if len(active) != len(self._catalog.stored()) or set(reached) != set(range(self._shards)):
-                raise CheckpointLost("the active versions are not the ones this service was made for")
+            standing = await active(connection)
+            reached = await books.checkpoints(connection, books.realtime(standing.versions))
+            if set(reached) != set(range(self._shards)):
+                raise CheckpointLost("the read models are not there yet, or have another number of shards")
             self._maintainer = Maintainer(
-                books.realtime(active),
-                self._catalog.policy,
-                stored=active,
+                books.realtime(standing.versions),
+                standing.catalog.policy,
+                stored=standing.versions,
                 shard=self._shard,
                 shards=self._shards,
                 lease=shard_lease(self._shard),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from pathlib import Path
+from typing import cast
 
 import structlog
 
@@ -14,7 +15,7 @@ from progress_context.engine.catalog import Catalog, load
 from progress_context.engine.definition import Policy
 from progress_context.engine.planned import check_planned
 from progress_context.engine.projector import Projector
-from progress_context.engine.rebuild import bring_up
+from progress_context.engine.renewal import Mode, Renewal, build_first
 from progress_context.engine.shards import reshard
 from progress_context.errors import CheckpointLost, LogError
 from progress_context.log import migrate
@@ -39,19 +40,19 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     notifier = Notifier(pool, READ_MODELS_CHANGED)
     projector = Projector(
         pool,
-        catalog,
         shards=settings.shards,
         page_events=settings.page_events,
         poll_seconds=settings.poll_ms / 1000,
         batch_seconds=settings.batch_seconds,
         worker=_name_of(settings),
+        singles={"rebuild": Renewal(pool, catalog, cast("Mode", settings.rebuild)).run},
         on_advance=lambda advance: notifier.announce(advance.visible),
     )
     up = False
 
     async def follow() -> None:
         nonlocal up
-        await _bring_up(pool, catalog, settings.shards)
+        await _get_ready(pool, catalog, settings.shards)
         up = True
         await projector.run()
 
@@ -75,24 +76,21 @@ def _name_of(settings: Settings) -> str | None:
     return None
 
 
-async def _bring_up(pool: Pool, catalog: Catalog, shards: int) -> None:
-    """Wait for a migrated database, then build what is missing or was edited."""
+async def _get_ready(pool: Pool, catalog: Catalog, shards: int) -> None:
+    """Wait for a migrated database, and build everything when nothing was ever built."""
 
-    async def attempt() -> list[str]:
+    async def attempt() -> None:
         async with acquire(pool) as connection:
             await migrate.check(connection)
             await check_planned(connection, catalog)
-        built = await bring_up(pool, catalog)
-        await reshard(pool, catalog, shards)
-        return built
+        await build_first(pool, catalog)
+        await reshard(pool, shards)
 
     while True:
         try:
-            built = await until_available(attempt, patience=30)
+            await until_available(attempt, patience=30)
         except (LogError, CheckpointLost) as error:
             log.warning("waiting_for_database", error=str(error))
             await asyncio.sleep(1)
         else:
-            if built:
-                log.info("read_models_built", names=built)
             return
