@@ -13,10 +13,12 @@ from progress_context import telemetry
 from progress_context.delivery.postgres import LOG_APPENDED, READ_MODELS_CHANGED, Notifier, listen
 from progress_context.engine.catalog import Catalog, load
 from progress_context.engine.definition import Policy
+from progress_context.engine.leases import Work
 from progress_context.engine.planned import check_planned
 from progress_context.engine.projector import Projector
 from progress_context.engine.renewal import Mode, Renewal, build_first
 from progress_context.engine.shards import reshard
+from progress_context.engine.snapshots import SnapshotKeeper
 from progress_context.errors import CheckpointLost, LogError
 from progress_context.log import migrate
 from progress_context.log.database import Pool, acquire, open_pool, until_available
@@ -45,7 +47,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         poll_seconds=settings.poll_ms / 1000,
         batch_seconds=settings.batch_seconds,
         worker=_name_of(settings),
-        singles={"rebuild": Renewal(pool, catalog, cast("Mode", settings.rebuild)).run},
+        singles=_done_once(pool, catalog, settings),
         on_advance=lambda advance: notifier.announce(advance.visible),
     )
     up = False
@@ -67,6 +69,17 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await service.serve(settings.host, settings.projection_port, stop)
     finally:
         pool.terminate()
+
+
+def _done_once(pool: Pool, catalog: Catalog, settings: Settings) -> dict[str, Work]:
+    """What one service at a time does beside the shards and the batches."""
+    work: dict[str, Work] = {"rebuild": Renewal(pool, catalog, cast("Mode", settings.rebuild)).run}
+    if settings.snapshot_events:
+        keeper = SnapshotKeeper(
+            pool, catalog, every_events=settings.snapshot_events, keep=settings.snapshots_kept
+        )
+        work["snapshots"] = lambda _token: keeper.run()
+    return work
 
 
 def _name_of(settings: Settings) -> str | None:
