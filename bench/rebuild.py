@@ -20,7 +20,7 @@ from bench.harness import Contender, Goal, Report, Run, alternate, console, fini
 from bench.history import differences, rows_by_day
 from bench.live import catch_up
 from bench.rebuild_curve import Curve, measure_curve, show_curve
-from bench.rebuild_engine import FROM_SNAPSHOT, rebuild_all
+from bench.rebuild_engine import rebuild_all
 from bench.rebuild_history import LONG, LongHistory, Population, make_long_history
 from bench.rebuild_past import measure_past, show_past
 from bench.rebuild_peers import EMMETT, FROM_COLUMNS, FROM_JSON, VIEW, Beside
@@ -69,11 +69,7 @@ class Rebuilds:
         """What the engine can do, in the order of the table."""
         return [
             Contender(SCRATCH, LONG, partial(self._rebuild, from_snapshot=False)),
-            *(
-                [Contender(SNAPSHOT, LONG, partial(self._rebuild, from_snapshot=True))]
-                if FROM_SNAPSHOT
-                else []
-            ),
+            Contender(SNAPSHOT, LONG, partial(self._rebuild, from_snapshot=True)),
             Contender(LIVE, LONG, self._live),
         ]
 
@@ -161,8 +157,6 @@ def _rebuilds(server: BenchServer, folder: Path, report: Report, sizes: Sizes, r
     show_rates(report, f"Read models computed anew, {events}")
     console.print(LEGEND)
     show_goals(report, [goal for goal in GOALS if goal.contender in report.runs])
-    if not FROM_SNAPSHOT:
-        console.print(f"[red]skipped:[/] {SNAPSHOT}, the engine cannot do it")
     show_reads(report, reads)
     show_past(report, looks)
     return report

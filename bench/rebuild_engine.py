@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from inspect import signature
-from typing import Any
 
 import uvloop
 
@@ -22,7 +20,6 @@ from progress_context.query.asked import as_of
 from progress_context.settings import Settings
 
 SHARDS = 2
-FROM_SNAPSHOT = "from_snapshot" in signature(rebuild).parameters
 
 Follow = Callable[[], Awaitable[None]]
 AskPast = Callable[[str, int, int], Awaitable[Answer]]
@@ -53,8 +50,7 @@ async def rebuild_all(url: str, *, from_snapshot: bool = False) -> None:
     catalog = load()
     async with _pool(url) as pool:
         names = [model.name for model in catalog.stored()]
-        options: dict[str, Any] = {"from_snapshot": from_snapshot} if FROM_SNAPSHOT else {}
-        await rebuild(pool, catalog, names, shards=SHARDS, **options)
+        await rebuild(pool, catalog, names, shards=SHARDS, from_snapshot=from_snapshot)
 
 
 @asynccontextmanager
