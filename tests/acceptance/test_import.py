@@ -198,6 +198,7 @@ async def test_any_order_and_any_batches_give_the_same_read_models(
         await world.clear()
         await world.append(dice.sample(events, STATEMENTS), sizes=[dice.randint(1, 1_500) for _ in range(40)])
         await world.catch_up(sizes=[dice.randint(1, 4_000) for _ in range(30)])
+        await world.run_batch()
         assert by_learner_id(await world.tables(), await learner_ids(world)) == in_order
         assert len(in_order["daily_stats"]) > LEARNERS
     finally:

@@ -16,6 +16,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from progress_context.commands.common import console, progress_bar, settings_with_database, with_pool
+from progress_context.commands.rebuild import what_waits
 from progress_context.errors import LogError, ReadModelError, SettingsError
 from progress_context.settings import Settings
 
@@ -73,6 +74,7 @@ def list_read_models() -> None:
         catalog = catalog_of(settings)
         async with acquire(pool) as connection:
             active = await inventory(connection)
+            waiting = await what_waits(connection, catalog, settings)
         table = Table("name", "kind", "update", "grain", box=None)
         for heading in ("rows", "size", "version", "position", "lag"):
             table.add_column(heading, justify="right")
@@ -82,7 +84,10 @@ def list_read_models() -> None:
             )
         for name in sorted(set(active) - set(catalog.models)):
             table.add_row(name, "", "", "", "", "", "no file defines it")
-        Console().print(table)
+        out = Console()
+        out.print(table)
+        for line in waiting:
+            out.print(line, highlight=False, soft_wrap=True)
 
     with_pool(work)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from progress_context.engine.catalog import Catalog
     from progress_context.engine.rebuild import Plan
     from progress_context.engine.rebuild import Progress as Done
-    from progress_context.log.database import Pool
+    from progress_context.log.database import Connection, Pool
     from progress_context.settings import Settings
 
 
@@ -100,6 +100,26 @@ def rollback(name: str, /) -> None:
         console.print(f"they stay so until one of their files changes, or `rebuild {name}` is given")
 
     with_pool(work)
+
+
+async def what_waits(connection: Connection, catalog: Catalog, settings: Settings) -> list[str]:
+    """Lines about rebuilds: under way, interrupted, awaited, and held back by a rollback."""
+    from progress_context.engine.builds import under_way
+    from progress_context.engine.selection import wishes
+
+    lines: list[str] = []
+    for build in await under_way(connection):
+        names = ", ".join(sorted(build.names))
+        goes_on = f"interrupted: {names}; the same command goes on with it, `rebuild --abandon` drops it"
+        lines.append(f"under way: {build.kind} of {names}" if build.alive else goes_on)
+    wished = await wishes(connection, catalog)
+    if wished.edited:
+        by = "the projection service, when it starts" if settings.rebuild == "auto" else "`rebuild NAME`"
+        lines.append(f"edited or new: {', '.join(wished.edited)}; to be built by {by}")
+    if wished.pinned:
+        names = ", ".join(wished.pinned)
+        lines.append(f"rolled back: {names}; until one of their files changes, or `rebuild NAME`")
+    return lines
 
 
 def _abandon() -> None:
