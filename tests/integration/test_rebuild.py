@@ -130,6 +130,7 @@ STAGES = {
     "in the fourth chunk of those that were left": (builds, "note_chunk", 4),
     "when all is filled": (builds, "note_filled", 1),
     "while catching up": (shadow.Shadow, "advance_within", 2),
+    "in the first page": (shadow.Shadow, "advance", 1),
     "before the swap": (swap, "change_places", 1),
     "in the swap": (books, "activate", 1),
     "before the swap is committed": (books, "retire", 2),
@@ -260,6 +261,30 @@ async def test_a_process_that_was_taken_over_can_commit_nothing(
     await rebuild(world.pool, world.catalog, names(world))
     await world.run_batch()
     assert await world.tables() == await truth(world)
+
+
+@pytest.mark.parametrize("stage", ["when all is filled", "while catching up", "before the swap"])
+async def test_a_process_that_was_taken_over_swaps_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    async def lose(_: asyncpg.Connection) -> None:
+        async with world.pool.acquire() as other:
+            await other.execute("UPDATE engine.builds SET token = token + 1")
+
+    await world.append(simulated()[:300])
+    await world.catch_up()
+    if stage == "while catching up":
+        async with dying(monkeypatch, "when all is filled", cancel):
+            with pytest.raises(asyncio.CancelledError):
+                await rebuild(world.pool, world.catalog, names(world))
+        await world.append(simulated()[300:600])
+        await world.catch_up()
+        stage = "in the first page"
+    before = await world.versions()
+    async with dying(monkeypatch, stage, lose):
+        with pytest.raises(BuildLost):
+            await rebuild(world.pool, world.catalog, names(world))
+    assert await world.versions() == before
 
 
 async def test_an_interrupted_rebuild_is_dropped_when_the_definition_changed_or_on_demand(

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from progress_context.engine import builds, parking, shadow, swap
+from progress_context.engine import rebuild as engine
 from progress_context.engine.active import active
 from progress_context.engine.bind import EVERYONE
 from progress_context.engine.catalog import load
@@ -429,11 +430,23 @@ async def test_a_learner_who_was_parked_meanwhile_is_complete_in_the_version_tha
     assert await library.is_exact()
 
 
-async def test_a_rebuild_of_everything_takes_up_what_was_parked(library: Library) -> None:
+async def test_a_rebuild_of_everything_takes_up_what_was_parked(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await library.go_on([page(1000, learner=1, minutes=99_999_999_999)])
     await library.go_on(pages(60, 80))
     library.write(pages=PAGES.replace("::int", "::bigint"))
-    await rebuild(library.pool, library.world.catalog, [m.name for m in library.world.catalog.stored()])
+    everything = [model.name for model in library.world.catalog.stored()]
+
+    async def die(*_: Any) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "finish", die)
+        with pytest.raises(asyncio.CancelledError):
+            await rebuild(library.pool, library.world.catalog, everything)
+    await library.go_on(pages(200, 220))
+    await rebuild(library.pool, library.world.catalog, everything)
     async with library.pool.acquire() as connection:
         assert await parking.parked(connection) == []
     await library.go_on(pages(80, 100))

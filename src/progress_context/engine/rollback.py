@@ -80,18 +80,30 @@ async def _begin(connection: Connection, name: str) -> tuple[Build, tuple[str, .
             rows = await connection.fetch(RETURNING, other.build_id)
             return await _build(connection, other.build_id, rows), _removed(standing, rows, undone)
         await builds.drop(connection, other)
+    former = await _former(connection, name, standing, undone)
+    for other in await builds.overlapping(connection, [row["read_model"] for row in former]):
+        await builds.drop(connection, other)
+    return await _revive(connection, former), _removed(standing, former, undone)
+
+
+async def _former(
+    connection: Connection, name: str, standing: Sequence[asyncpg.Record], undone: int
+) -> list[asyncpg.Record]:
+    """What a swap replaced and nothing has replaced since; raises RollbackImpossible."""
     staying = [row for row in standing if row["build_id"] != undone]
     untouched = {row["read_model"] for row in staying}
     former = [r for r in await connection.fetch(FORMER, undone) if r["read_model"] not in untouched]
     _check(name, former, staying)
-    for other in await builds.overlapping(connection, [row["read_model"] for row in former]):
-        await builds.drop(connection, other)
+    return former
+
+
+async def _revive(connection: Connection, former: Sequence[asyncpg.Record]) -> Build:
     left_out = sorted({learner for row in former for learner in row["left_out"] or ()})
     build_id = await connection.fetchval(ADD, left_out)
     await connection.execute(REVIVE, build_id, [row["version_id"] for row in former])
     build = await _build(connection, build_id, former)
     await Shadow(build).gather(connection)
-    return build, _removed(standing, former, undone)
+    return build
 
 
 async def _build(connection: Connection, build_id: int, rows: Sequence[asyncpg.Record]) -> Build:
