@@ -68,16 +68,6 @@ def is_sharded(model: ReadModel) -> bool:
     return model.by_learner and model.update == "realtime"
 
 
-async def positions(connection: Connection, versions: Iterable[Version], *, lock: bool = False) -> set[int]:
-    """The positions of all checkpoints; `lock` holds them still."""
-    rows = await connection.fetch(
-        "SELECT position FROM engine.checkpoints WHERE version_id = ANY ($1::bigint[])"
-        f" ORDER BY version_id {'FOR UPDATE' if lock else ''}",
-        [version.version_id for version in versions],
-    )
-    return {row["position"] for row in rows}
-
-
 async def checkpoints(
     connection: Connection, versions: Iterable[Version], *, lock: bool = False
 ) -> dict[int, int]:
