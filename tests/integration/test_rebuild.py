@@ -31,6 +31,7 @@ from progress_context.errors import BuildLost, BuildUnderWay, EngineError, Event
 from progress_context.intake.cloudevents import decode_lines
 from progress_context.log.event import NewEvent
 from progress_context.simulator import Simulation, events
+from waiting import until
 from world import Rows, World
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -199,9 +200,7 @@ async def test_a_process_that_is_killed_hard_is_waited_out_and_its_chunks_are_ke
         env={"DATABASE_URL": world.url, "PYTHONPATH": ":".join(sys.path)},
     )
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    async with asyncio.timeout(60):
-        while not await owner.fetchval(waiting):
-            await asyncio.sleep(0.02)
+    await until(lambda: owner.fetchval(waiting), seconds=60)
     process.send_signal(signal.SIGKILL)
     process.wait()
     await owner.execute("SELECT pg_advisory_unlock(1); DROP TRIGGER hold ON engine.build_chunks")
@@ -321,10 +320,13 @@ async def test_the_swap_waits_for_a_page_that_is_being_folded(
     await world.append(simulated()[300:310])
     head = await ask(world, "SELECT position FROM log.head")
     tries: list[int] = []
+    tried_twice = asyncio.Event()
     original = swap.change_places
 
     async def count_tries(*arguments: Any) -> int | None:
         tries.append(1)
+        if len(tries) == 2:
+            tried_twice.set()
         return await original(*arguments)
 
     monkeypatch.setattr(swap, "change_places", count_tries)
@@ -336,8 +338,7 @@ async def test_the_swap_waits_for_a_page_that_is_being_folded(
             await maintainer.advance_within(connection, after, head)
             rebuilding = asyncio.create_task(rebuild(world.pool, world.catalog, names(world)))
             async with asyncio.timeout(30):
-                while len(tries) < 2:
-                    await asyncio.sleep(0.01)
+                await tried_twice.wait()
             assert not rebuilding.done()
     assert await rebuilding == head
     await world.run_batch()

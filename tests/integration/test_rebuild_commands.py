@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from progress_context.engine.catalog import load
 from progress_context.engine.rebuild import bring_up
 from progress_context.local.ports import free_port
 from progress_context.log.event import NewEvent
-from waiting import eventually
+from waiting import eventually, until
 from world import World
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -148,9 +147,11 @@ async def test_a_service_with_an_edited_file_is_ready_and_up_to_date(
             mode == "ask"
         )
         goal = 50 if mode == "ask" else 500
-        async with asyncio.timeout(30):
-            while await shown(world) != goal:
-                await asyncio.sleep(0.02)
+
+        async def reflected() -> bool:
+            return await shown(world) == goal
+
+        await until(reflected, seconds=30)
         assert answers(f"http://127.0.0.1:{port}/readyz")
     finally:
         service.terminate()

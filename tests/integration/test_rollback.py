@@ -28,6 +28,7 @@ from progress_context.engine.shards import reshard
 from progress_context.engine.worker import Worker
 from progress_context.errors import RollbackImpossible
 from progress_context.log.event import NewEvent
+from waiting import until
 from world import Rows, World
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -404,9 +405,8 @@ async def test_while_the_service_builds_it_keeps_the_old_version_up_to_date(
 
 async def reflected(library: Library, condition: str) -> None:
     """Wait until the read models say so."""
-    async with asyncio.timeout(20), library.pool.acquire() as connection:
-        while not await connection.fetchval(condition):
-            await asyncio.sleep(0.01)
+    async with library.pool.acquire() as connection:
+        await until(lambda: connection.fetchval(condition), seconds=20)
 
 
 async def test_a_learner_who_was_parked_meanwhile_is_complete_in_the_version_that_comes_back(

@@ -33,7 +33,6 @@ from progress_context.log.database import open_pool
 from progress_context.log.event import NewEvent
 from progress_context.log.profiles import Calendar
 from progress_context.query.asked import as_of
-from waiting import until
 from world import World
 
 SEQ_SCAN = re.compile(r"Seq Scan on (\w+)")
@@ -415,18 +414,21 @@ async def test_the_keeper_takes_when_due_and_keeps_few(world: World) -> None:
 
 async def test_the_keeper_goes_on_after_a_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = 0
+    looked_again = asyncio.Event()
 
     async def fail_once(*_: object) -> bool:
         nonlocal looks
         looks += 1
         if looks == 1:
             raise LogUnavailable("away")
+        looked_again.set()
         return False
 
     monkeypatch.setattr(snapshots, "due", fail_once)
     with capture_logs() as logs:
         keeper = asyncio.create_task(SnapshotKeeper(world.pool, world.catalog, look_seconds=0.01).run())
-        await until(lambda: asyncio.sleep(0, looks >= 2))
+        async with asyncio.timeout(10):
+            await looked_again.wait()
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
     assert [(entry["event"], entry["error"]) for entry in logs] == [("snapshot_failed", "away")]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -21,6 +20,7 @@ from progress_context.intake.binary import decode_binary
 from progress_context.intake.cloudevents import decode_structured, read_array, read_event
 from progress_context.intake.documents import split_array, split_lines
 from progress_context.intake.envelope import Parsed, invalid_line
+from progress_context.intake.gunzip import Gunzip
 from progress_context.intake.xapi import map_statement, read_statement
 from progress_context.log.event import NewEvent, Outcome, Status
 from progress_context.patience import Patience
@@ -30,8 +30,6 @@ LINES = frozenset(
 )
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
-INFLATE_STEP = 64 * 1024  # bytes unpacked at a time
-DEFLATED_STEP = 4 * 1024  # packed bytes at a time; what is left of them is copied at every step
 
 T = TypeVar("T")
 Response: TypeAlias = tuple[int, bytes, list[tuple[bytes, bytes]]]  # status, JSON, headers beyond the usual
@@ -205,7 +203,7 @@ class Intake:
             raise IntakeError(
                 415, "unsupported_encoding", f"{encoding!r}: send gzip or no encoding", "content-encoding"
             )
-        gunzip = _Gunzip() if encoding == "gzip" else None
+        gunzip = Gunzip() if encoding == "gzip" else None
         parts: list[bytes] = []
         size = received = 0
         async for chunk in _chunks(receive):
@@ -227,33 +225,6 @@ class Intake:
         if len(found) > self._max_events:
             raise IntakeError(413, "too_many_events", f"more than {self._max_events:,} events in one request")
         return found
-
-
-class _Gunzip:
-    """Unpacks gzip, of one member or several, in small parts, so a bomb is seen before it is held."""
-
-    def __init__(self) -> None:
-        self._member = zlib.decompressobj(wbits=31)
-
-    @property
-    def complete(self) -> bool:
-        """Whether the last member came to its end."""
-        return self._member.eof
-
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """What `chunk` unpacks to. Raises IntakeError for anything but gzip."""
-        try:
-            for start in range(0, len(chunk), DEFLATED_STEP):
-                yield from self._unpack(chunk[start : start + DEFLATED_STEP])
-        except zlib.error as error:
-            raise IntakeError(400, "bad_gzip", f"the body is not gzip: {error}", "content-encoding") from None
-
-    def _unpack(self, packed: bytes) -> Iterator[bytes]:
-        while packed:
-            if self._member.eof:
-                self._member = zlib.decompressobj(wbits=31)
-            yield self._member.decompress(packed, INFLATE_STEP)
-            packed = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
 
 
 def respond(answer: Answer, *, single: bool) -> Response:
