@@ -12,7 +12,7 @@ run: $(VENV)/installed
 	@exec $(BIN)/progress-context up --sample $(ARGS)
 
 test: $(VENV)/installed-dev
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
@@ -31,9 +31,9 @@ bench-ingest bench-live bench-rebuild: $(VENV)/installed-dev
 lock: $(VENV)/installed-dev
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --extra local --group build -o requirements.txt pyproject.toml
+		--no-emit-index-url --no-emit-find-links --extra local --extra pubsub --group build -o requirements.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --extra local --group build --group dev -o requirements-dev.txt pyproject.toml
+		--no-emit-index-url --no-emit-find-links --extra local --extra pubsub --group build --group dev -o requirements-dev.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links -o bench/peers/requirements.txt bench/peers/requirements.in
 

@@ -215,7 +215,7 @@ def test_children_are_asked_to_stop_in_the_order_they_were_added(
 
 
 def test_a_child_may_finish_its_work_after_sigterm(group: ProcessGroup, output: io.StringIO) -> None:
-    finish = "import signal; signal.signal(signal.SIGTERM, lambda *_: print('finished'));"
+    finish = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(print('finished')));"
     group.add("diligent", python(finish + WAIT))
     group.start_all()
     eventually(lambda: "waiting" in output.getvalue())
