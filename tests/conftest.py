@@ -32,6 +32,9 @@ hypothesis.settings.register_profile(
     "unshrunk", phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
 )
 
+# The log holds what a test sent and nothing else, unless the test is about events of our own.
+SILENT = {"PROGRESS_NEWS_MAX_AGE": "0"}
+
 numbers = itertools.count(1)
 
 
@@ -109,7 +112,7 @@ class running_system:  # noqa: N801 - reads as a function in `with`
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *self._arguments],
-                env={**os.environ, **ports, **self._environment},
+                env={**os.environ, **SILENT, **ports, **self._environment},
                 stdout=log,
                 stderr=log,
             )

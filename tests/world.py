@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from progress_context.engine import snapshots
 from progress_context.engine import versions as books
 from progress_context.engine.batch import run_batch
 from progress_context.engine.bind import lazy_relation
@@ -69,8 +70,9 @@ class World:
         await owner.execute(CLEAR)
         for version in (await self.versions()).values():
             await owner.execute(f"TRUNCATE {version.table}")
-        await owner.execute("UPDATE engine.checkpoints SET position = 0")
+        await owner.execute("UPDATE engine.checkpoints SET position = 0; DELETE FROM engine.snapshots")
         await owner.close()
+        await snapshots.prune(self.pool)
 
     async def append(self, events: Sequence[NewEvent], sizes: Sequence[int] = ()) -> list[Outcome]:
         """Append in groups of the given sizes, the rest in one."""

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oracle.histories import histories
+from progress_context.engine import snapshots
 from progress_context.engine import versions as books
 from progress_context.engine.maintain import Maintainer
 from progress_context.engine.shards import reshard
@@ -28,6 +29,8 @@ STEPS = st.one_of(
     st.tuples(st.just("crash"), SHARD, SIZE),
     st.tuples(st.just("stale"), SHARD, SIZE),
     st.tuples(st.just("batch")),
+    st.tuples(st.just("snapshot"), SIZE),
+    st.tuples(st.just("rebuild_on_snapshot"), SIZE, SIZE),
     st.tuples(st.just("rebuild"), st.integers(1, 2)),
     st.tuples(st.just("reshard"), st.integers(1, 3)),
 )
@@ -48,9 +51,7 @@ class Interleaving:
     async def advance(self, shard: int, count: int) -> None:
         """The worker of a shard folds a page."""
         async with self._world.pool.acquire() as connection:
-            maintainer, position, upto = await self._page(connection, shard, count)
-            if upto > position:
-                await maintainer.advance(connection, position, upto)
+            await self._fold(connection, shard, count)
 
     async def crash(self, shard: int, count: int) -> None:
         """The worker of a shard dies before its commit."""
@@ -75,9 +76,27 @@ class Interleaving:
         """The timer rings."""
         await self._world.run_batch()
 
+    async def snapshot(self, count: int) -> None:
+        """The tables are copied when all shards have come to the same position."""
+        async with self._world.pool.acquire() as connection:
+            reached = await self._reached(connection)
+            goal = min(await read.head(connection), max(reached.values()) + count)
+            for shard, position in reached.items():
+                await self._fold(connection, shard, goal - position)
+            async with connection.transaction(isolation="repeatable_read"):
+                await snapshots.take_within(connection, self._world.catalog)
+
     async def rebuild(self, shards: int) -> None:
-        """Everything is built anew, beside the live versions, and swapped."""
+        """Everything is built anew, from the newest snapshot if there is one, beside the live versions."""
         await self._world.rebuild(shards=shards)
+
+    async def rebuild_on_snapshot(self, before: int, after: int) -> None:
+        """A snapshot, then events that it does not hold, then everything is built anew."""
+        await self.append(before)
+        await self.snapshot(before)
+        await self.append(after)
+        await self.advance(0, after)
+        await self.rebuild(2)
 
     async def reshard(self, shards: int) -> None:
         """The learners are dealt into another number of shards."""
@@ -88,13 +107,16 @@ class Interleaving:
         await self.append(len(self._left))
         async with self._world.pool.acquire() as connection:
             for shard in await self._reached(connection):
-                maintainer, position, upto = await self._page(connection, shard, 10_000)
-                if upto > position:
-                    await maintainer.advance(connection, position, upto)
+                await self._fold(connection, shard, 10_000)
         await self.batch()
 
     async def _reached(self, connection: Any) -> dict[int, int]:
         return await books.checkpoints(connection, books.realtime(await self._world.versions()))
+
+    async def _fold(self, connection: Any, shard: int, count: int) -> None:
+        maintainer, position, upto = await self._page(connection, shard, count)
+        if upto > position:
+            await maintainer.advance(connection, position, upto)
 
     async def _page(self, connection: Any, shard: int, count: int) -> tuple[Maintainer, int, int]:
         versions = await self._world.versions()

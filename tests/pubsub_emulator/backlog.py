@@ -1,0 +1,310 @@
+"""The messages of one subscription: who may get which next, what is leased, what comes again. No I/O."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pubsub_emulator.clock import Clock
+from pubsub_emulator.delivery import Entry, Lane, Message, Stream
+from pubsub_emulator.faults import Faults
+
+NEVER = float("inf")
+PUSH_BACKOFF = (0.1, 60.0)
+
+numbers = itertools.count(1)
+
+
+class Backlog:
+    """All messages of a subscription that are not acknowledged, and the acknowledged that Seek may need.
+
+    An ordering key's messages go to one stream (several may be under way) or, by Pull, in one batch at a time.
+    When one of them fails, all that were delivered behind it come again, in order.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        accepts: Callable[[Mapping[str, str]], bool] | None,
+        bury: Callable[[Entry, Any], bool],
+        faults: Faults,
+        clock: Clock,
+    ) -> None:
+        self.config = config
+        self.waiters: set[asyncio.Event] = set()
+        self.entries: dict[int, Entry] = {}
+        self.leases: dict[str, Entry] = {}
+        self._accepts = accepts
+        self._bury = bury
+        self._faults = faults
+        self._clock = clock
+        self._archive: deque[Entry] = deque()
+        self._clear()
+
+    def _clear(self) -> None:
+        self._ready: deque[Entry | Lane] = deque()
+        self._lanes: dict[str, Lane] = {}
+        self._delayed: list[tuple[float, int, Entry | Lane]] = []
+        self._next_deadline = NEVER
+
+    def add(self, messages: Iterable[Message]) -> None:
+        """Take in published messages, less those that the filter leaves out."""
+        accepts = self._accepts
+        for message in messages:
+            if self._faults.happens(self._faults.lose):
+                continue
+            if accepts is None or accepts(message.pb.attributes):
+                self._enter(message)
+        self.wake()
+
+    def _enter(self, message: Message, failures: int = 0) -> None:
+        ordered = message.key and self.config.enable_message_ordering
+        lane = self._lane(message.key) if ordered else None
+        entry = self.entries[message.number] = Entry(message, lane)
+        entry.failures = failures
+        if lane is None:
+            self._ready.append(entry)
+        else:
+            lane.waiting.append(entry)
+            self._offer(lane)
+
+    def _lane(self, key: str) -> Lane:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(key)
+        return lane
+
+    def _offer(self, lane: Lane) -> None:
+        """Put a lane in the queue of those who may get its next message, if anybody may."""
+        if lane.queued or not lane.waiting or lane.open_at > self._clock.now():
+            return
+        if not lane.out:
+            lane.queued = True
+            self._ready.append(lane)
+        elif lane.owner and lane.owner.open and len(lane.out) < self._faults.key_window:
+            lane.queued = True
+            lane.owner.lanes.append(lane)
+
+    def take(self, stream: Stream | None, count: int, size: int) -> list[Entry]:
+        """Up to `count` messages of `size` bytes together (the last may be larger) for a stream, or for a Pull."""
+        taken: list[Entry] = []
+        again: list[Lane] = []
+        bound = stream.lanes if stream else ()
+        while len(taken) < count and size > 0 and (bound or self._ready):
+            item = stream.lanes.popleft() if stream and bound else self._ready.popleft()
+            if type(item) is Entry:
+                if not item.acked:
+                    taken.append(item)
+                    size -= item.message.size
+            else:
+                size -= self._take_lane(item, stream, count, size, taken)
+                again.append(item)
+        for lane in again:
+            self._offer(lane)
+        return taken
+
+    def _take_lane(
+        self, lane: Lane, stream: Stream | None, count: int, size: int, taken: list[Entry]
+    ) -> int:
+        """Move messages of a lane to `taken`; gives their size."""
+        lane.queued = False
+        if lane.open_at > self._clock.now():
+            return 0
+        lane.owner = stream
+        room = min(count - len(taken), self._faults.key_window - len(lane.out))
+        used = 0
+        while lane.waiting and room > 0 and used < size:
+            entry = lane.waiting.popleft()
+            if not entry.acked:
+                lane.out.append(entry)
+                taken.append(entry)
+                used += entry.message.size
+                room -= 1
+        return used
+
+    def lease(self, taken: list[Entry], stream: Stream | None, seconds: float) -> list[Entry]:
+        """Lease messages for so long; gives those that are really delivered: all, unless some are to be dropped."""
+        deadline = self._clock.now() + seconds
+        self._next_deadline = min(self._next_deadline, deadline)
+        for entry in taken:
+            entry.ack_id = ack_id = f"{next(numbers):x}"
+            entry.deadline = deadline
+            self.leases[ack_id] = entry
+            if stream:
+                entry.stream = stream
+                stream.add(entry)
+        return self._without_dropped(taken) if self._faults.drop else taken
+
+    def _without_dropped(self, taken: list[Entry]) -> list[Entry]:
+        shown: list[Entry] = []
+        broken: set[Lane] = set()
+        for entry in taken:
+            if entry.lane in broken or self._faults.happens(self._faults.drop):
+                if entry.lane:  # what follows must not overtake it
+                    broken.add(entry.lane)
+                    entry.lane.owner = None
+            else:
+                shown.append(entry)
+        return shown
+
+    def find(self, ack_id: str) -> Entry | None:
+        """The leased message of an ack id; further copies of a delivery carry `#` and a number behind it."""
+        return self.leases.get(ack_id) or self.leases.get(ack_id.partition("#")[0])
+
+    def acknowledge(self, ack_ids: Iterable[str]) -> None:
+        """Done with these; unknown or outdated ack ids are passed over, as Google does."""
+        for ack_id in ack_ids:
+            entry = self.find(ack_id)
+            if entry and not self._faults.happens(self._faults.lose_acks):
+                self._release(entry)
+                self._finish(entry)
+        self.wake()
+
+    def _finish(self, entry: Entry) -> None:
+        entry.acked = True
+        if entry.lane is None:
+            self._forget(entry)
+            return
+        for done in entry.lane.settle():
+            self._forget(done)
+        if entry.lane.out or entry.lane.waiting:
+            self._offer(entry.lane)
+        else:
+            self._lanes.pop(entry.lane.key, None)
+
+    def _forget(self, entry: Entry) -> None:
+        self.entries.pop(entry.message.number, None)
+        if self.config.retain_acked_messages:
+            self._archive.append(entry)
+
+    def _release(self, entry: Entry) -> None:
+        self.leases.pop(entry.ack_id, None)
+        entry.ack_id = ""
+        if entry.stream:
+            entry.stream.remove(entry)
+            entry.stream = None
+
+    def modify(self, ack_ids: Iterable[str], seconds: float) -> None:
+        """Lease for `seconds` from now; 0 gives the messages back."""
+        deadline = self._clock.now() + seconds
+        for ack_id in ack_ids:
+            entry = self.find(ack_id)
+            if entry and seconds:
+                entry.deadline = deadline
+                self._next_deadline = min(self._next_deadline, deadline)
+            elif entry:
+                self._fail(entry)
+        self.wake()
+
+    def _fail(self, entry: Entry) -> None:
+        """A message was given back, or its lease ran out."""
+        self._release(entry)
+        entry.failures += 1
+        if self._is_dead(entry):
+            self._finish(entry)
+            return
+        opens = self._clock.now() + self._backoff(entry.failures)
+        if entry.lane is None:
+            self._give_back(entry, opens)
+            return
+        for follower in entry.lane.rewind(entry):
+            if follower.ack_id:
+                self._release(follower)
+            follower.acked = False
+        entry.lane.open_at = opens
+        heapq.heappush(self._delayed, (opens, next(numbers), entry.lane))
+        self._offer(entry.lane)
+
+    def _give_back(self, entry: Entry, opens: float) -> None:
+        if opens > self._clock.now():
+            heapq.heappush(self._delayed, (opens, next(numbers), entry))
+        else:
+            self._ready.appendleft(entry)
+
+    def _is_dead(self, entry: Entry) -> bool:
+        policy = self.config.dead_letter_policy
+        if not policy.dead_letter_topic or entry.failures < policy.max_delivery_attempts:
+            return False
+        return self._bury(entry, self.config)
+
+    def _backoff(self, failures: int) -> float:
+        if self.config.HasField("retry_policy"):
+            policy = self.config.retry_policy
+            least, most = (d.seconds + d.nanos / 1e9 for d in (policy.minimum_backoff, policy.maximum_backoff))
+        elif self.config.push_config.push_endpoint:
+            least, most = PUSH_BACKOFF
+        else:
+            return 0.0
+        return min(most, least * 2 ** min(failures - 1, 30))
+
+    def tick(self) -> None:
+        """Let leases run out, backoffs end and old messages go."""
+        now = self._clock.now()
+        woken = False
+        while self._delayed and self._delayed[0][0] <= now:
+            item = heapq.heappop(self._delayed)[2]
+            woken = True
+            if isinstance(item, Lane):
+                self._offer(item)
+            else:
+                self._ready.append(item)
+        if now >= self._next_deadline:
+            self._expire(now)
+            woken = True
+        if woken:
+            self.wake()
+
+    def _expire(self, now: float) -> None:
+        for entry in list(self.leases.values()):
+            if entry.ack_id and entry.deadline <= now:
+                self._fail(entry)
+        self._next_deadline = min((e.deadline for e in self.leases.values()), default=NEVER)
+
+    def drop_older(self) -> None:
+        """Drop what is older than the subscription's retention, acknowledged or not; leased messages stay."""
+        oldest = self._clock.now() - self.config.message_retention_duration.seconds
+        while self._archive and self._archive[0].message.published < oldest:
+            self._archive.popleft()
+        gone: list[Entry] = []
+        for entry in self.entries.values():
+            if entry.message.published >= oldest:
+                break
+            if not entry.ack_id and not entry.acked:
+                gone.append(entry)
+        for entry in gone:
+            entry.acked = True
+            del self.entries[entry.message.number]
+
+    def seek(self, instant: float) -> None:
+        """Everything published before `instant` is acknowledged, everything since then is not."""
+        retained = [*self._archive, *self.entries.values()]
+        retained.sort(key=lambda entry: entry.message.number)
+        for entry in list(self.leases.values()):
+            self._release(entry)
+        self.entries = {}
+        self._archive.clear()
+        self._clear()
+        for entry in retained:
+            if entry.message.published >= instant:
+                self._enter(entry.message)
+            elif self.config.retain_acked_messages:
+                self._archive.append(entry)
+        self.wake()
+
+    def close(self, stream: Stream) -> None:
+        """A stream is gone: its leases run on, the lanes bound to it wait for them."""
+        stream.open = False
+        self.waiters.discard(stream.news)
+        for lane in stream.lanes:
+            lane.queued = False
+            self._offer(lane)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let everybody who waits for messages look again."""
+        for event in self.waiters:
+            event.set()

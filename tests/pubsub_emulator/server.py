@@ -1,0 +1,153 @@
+"""The emulator as a gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import json
+from collections.abc import Callable
+from typing import Any, Self
+
+import grpc
+import grpc.aio
+
+from pubsub_emulator.broker import Broker
+from pubsub_emulator.control import Control
+from pubsub_emulator.messages import message_class
+from pubsub_emulator.publisher import Publisher
+from pubsub_emulator.refusal import Refused, unavailable
+from pubsub_emulator.streams import StreamingPull
+from pubsub_emulator.subscriber import Subscriber
+
+TICK = 0.01  # seconds: how late a lease may run out
+RETENTION_TICKS = 100
+OPTIONS = (
+    ("grpc.max_receive_message_length", 24 << 20),  # what is too large is refused by the API, not the transport
+    ("grpc.max_send_message_length", -1),
+    ("grpc.so_reuseport", 0),
+)
+PUBLISHER = {
+    "CreateTopic": "Topic",
+    "UpdateTopic": "UpdateTopicRequest",
+    "GetTopic": "GetTopicRequest",
+    "ListTopics": "ListTopicsRequest",
+    "DeleteTopic": "DeleteTopicRequest",
+    "ListTopicSubscriptions": "ListTopicSubscriptionsRequest",
+    "Publish": "PublishRequest",
+}
+SUBSCRIBER = {
+    "CreateSubscription": "Subscription",
+    "GetSubscription": "GetSubscriptionRequest",
+    "UpdateSubscription": "UpdateSubscriptionRequest",
+    "ListSubscriptions": "ListSubscriptionsRequest",
+    "DeleteSubscription": "DeleteSubscriptionRequest",
+    "ModifyPushConfig": "ModifyPushConfigRequest",
+    "Acknowledge": "AcknowledgeRequest",
+    "ModifyAckDeadline": "ModifyAckDeadlineRequest",
+    "Pull": "PullRequest",
+    "Seek": "SeekRequest",
+}
+
+
+class Emulator:
+    """A Pub/Sub on a port of this machine while the `async with` block runs; `port` 0 takes a free one."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.broker = Broker()
+        self._wanted_port = port
+        self._server = grpc.aio.server(options=OPTIONS)
+        self._server.add_generic_rpc_handlers(
+            (
+                self._service("Publisher", Publisher(self.broker), PUBLISHER),
+                self._subscriber(),
+                self._control(),
+            )
+        )
+
+    async def __aenter__(self) -> Self:
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{self._wanted_port}")
+        self.address = f"127.0.0.1:{self.port}"
+        await self._server.start()
+        self._ticking = asyncio.create_task(self._tick())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._ticking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._ticking
+        await self._server.stop(None)
+
+    async def _tick(self) -> None:
+        ticks = 0
+        while True:
+            await asyncio.sleep(TICK)
+            self.broker.tick()
+            ticks += 1
+            if ticks % RETENTION_TICKS == 0:
+                self.broker.drop_older()
+
+    def _service(self, name: str, calls: object, requests: dict[str, str]) -> grpc.GenericRpcHandler:
+        handlers = {
+            call: self._unary(getattr(calls, _snake(call)), message_class(request))
+            for call, request in requests.items()
+        }
+        return grpc.method_handlers_generic_handler(f"google.pubsub.v1.{name}", handlers)
+
+    def _subscriber(self) -> grpc.GenericRpcHandler:
+        calls = Subscriber(self.broker)
+        handlers = {
+            call: self._unary(getattr(calls, _snake(call)), message_class(request))
+            for call, request in SUBSCRIBER.items()
+        }
+        handlers["StreamingPull"] = grpc.stream_stream_rpc_method_handler(
+            self._stream,
+            request_deserializer=message_class("StreamingPullRequest").FromString,
+            response_serializer=message_class("StreamingPullResponse").SerializeToString,
+        )
+        return grpc.method_handlers_generic_handler("google.pubsub.v1.Subscriber", handlers)
+
+    def _unary(self, call: Callable[[Any], Any], request: Any) -> grpc.RpcMethodHandler:
+        faults = self.broker.faults
+        is_publish = call.__name__ == "publish"
+
+        async def answer(request: Any, context: Any) -> Any:
+            try:
+                await faults.hold()
+                if not is_publish and faults.happens(faults.call_unavailable):
+                    raise unavailable()
+                result = call(request)
+                return await result if inspect.isawaitable(result) else result
+            except Refused as refused:
+                await context.abort(refused.code, refused.message)
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer,
+            request_deserializer=request.FromString,
+            response_serializer=lambda message: message.SerializeToString(),
+        )
+
+    async def _stream(self, _requests: object, context: Any) -> None:
+        try:
+            await StreamingPull(self.broker, context).run()
+        except Refused as refused:
+            await context.abort(refused.code, refused.message)
+
+    def _control(self) -> grpc.GenericRpcHandler:
+        control = Control(self.broker)
+
+        async def answer(request: bytes, context: Any) -> bytes:
+            try:
+                return json.dumps(control.command(json.loads(request))).encode()
+            except (TypeError, KeyError) as error:
+                return await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+
+        return grpc.method_handlers_generic_handler(
+            "pubsub_emulator.Control", {"Command": grpc.unary_unary_rpc_method_handler(answer)}
+        )
+
+
+def _snake(call: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in call)[1:]
+
+
