@@ -1,1 +1,1 @@
-SELECT count(*) AS row_count, coalesce(sum(hashtextextended(part::text, 0)), 0) AS checksum FROM :table AS part
+SELECT count(*) AS row_count, coalesce(sum(hash_record_extended(part, 0)), 0) AS checksum FROM :table AS part

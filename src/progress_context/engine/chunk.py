@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from progress_context.engine.bind import NOBODY, Scope, bound
@@ -12,8 +12,12 @@ from progress_context.engine.history import Base, History
 from progress_context.engine.template import quote, quote_all, with_ctes
 from progress_context.engine.version import Version
 
-# A chunk's rows have no statistics: a nested loop over them, planned for a few, may never end.
-PLAN_FOR_MANY = "SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '256MB', true)"
+# A chunk's rows have no statistics: a nested loop over them, planned for a few, may never end. The commit need
+# not wait for the disk: a crash loses the rows and the note of them together, and what follows waits for both.
+FOR_MANY = """
+    SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '256MB', true),
+           set_config('synchronous_commit', 'off', true)
+"""
 
 
 @dataclass(frozen=True)
@@ -21,20 +25,27 @@ class ChunkHistory(History):
     """The rows of some learners; those of read models in `filled` are in their tables already.
 
     When several read models read the events, PostgreSQL keeps them once: no copy is wanted for each.
+    `settled` learners have no event after the base: its rows are theirs.
     """
 
     filled: Mapping[str, Version] = field(default_factory=dict[str, Version])
     shared_events: bool = False
+    settled: bool = False
 
-    def insert_into(self, versions: Mapping[str, Version], counted: str) -> str:
-        """One statement: put rows into the tables of these versions; it counts events that are `counted`."""
+    def insert_into(self, versions: Mapping[str, Version], count: str) -> str:
+        """One statement: put rows into the tables of these versions; its answer is that of `count`."""
         ctes = self._events() + self._models(self.catalog.upstream(versions))
         for name, version in versions.items():
             columns = quote_all(version.model.columns)
             rows = f"SELECT {columns} FROM {quote(f'{name}.rows')}"
             ctes.append((f"{name}.new", f"INSERT INTO {version.table} ({columns}) {rows}"))
-        count = f"SELECT count(*) FROM log.events AS event WHERE {counted} AND event.position <= {self.upto}"
         return with_ctes(ctes, count)
+
+    def count(self, condition: str) -> str:
+        """How many of the events that are read fulfil a condition."""
+        since = f" AND event.position > {self.base.position:d}" if self.base else ""
+        whole = f"SELECT count(*) FROM log.events AS event WHERE {condition}"
+        return f"{whole} AND event.position <= {self.upto}{since}"
 
     def _select(self, model: ReadModel) -> str:
         ctes = {name: self._input(model, name) for name in model.inputs}
@@ -43,7 +54,14 @@ class ChunkHistory(History):
     def _rows(self, model: ReadModel) -> str:
         if model.name in self.filled:
             return f"SELECT {quote_all(model.columns)} FROM {self.filled[model.name].table}"
+        if self.settled and self._from_base(model):
+            return self._base_rows(model)
         return super()._rows(model)
+
+
+def among(learners: Iterable[int]) -> Scope:
+    """These learners."""
+    return Scope(f"{{relation}}.learner_key = ANY (ARRAY[{', '.join(map(str, sorted(learners)))}]::bigint[])")
 
 
 def shared_of(build: Build) -> dict[str, Version]:
@@ -59,7 +77,7 @@ def own_of(build: Build) -> dict[str, Version]:
 def fill_shared(build: Build, versions: Mapping[str, Version], upto: int, base: Base | None = None) -> str:
     """Fill versions whose rows belong to no learner."""
     history = ChunkHistory(build.catalog, NOBODY, str(int(upto)), base=base)
-    return history.insert_into(versions, "event.learner_key IS NULL")
+    return history.insert_into(versions, history.count("event.learner_key IS NULL"))
 
 
 def fill_learners(
@@ -71,4 +89,14 @@ def fill_learners(
         build.catalog, scope, str(int(upto)),
         base=base, filled=shared_of(build), shared_events=len(readers) > 1,
     )  # fmt: skip
-    return history.insert_into(versions, scope.on("event"))
+    return history.insert_into(versions, history.count(scope.on("event")))
+
+
+def copy_learners(
+    build: Build, versions: Mapping[str, Version], scope: Scope, upto: int, base: Base, stands_for: int
+) -> str:
+    """As `fill_learners`, for learners without an event after the base; it answers `stands_for`."""
+    history = ChunkHistory(
+        build.catalog, scope, str(int(upto)), base=base, filled=shared_of(build), settled=True
+    )
+    return history.insert_into(versions, f"SELECT {stands_for:d}")

@@ -15,7 +15,7 @@ from progress_context.engine import builds, snapshots
 from progress_context.engine import versions as books
 from progress_context.engine.builds import Build, Extent
 from progress_context.engine.catalog import Catalog
-from progress_context.engine.filling import CHUNK_EVENTS, Filling, without_base
+from progress_context.engine.filling import CHUNK_EVENTS, COPIED_AT_ONCE, Filling, start_from
 from progress_context.engine.history import Base
 from progress_context.engine.selection import Selection, select, wishes
 from progress_context.engine.swap import finish, live_position
@@ -89,7 +89,8 @@ async def plan_for(
     base = None if from_snapshot is False else await _base(pool, catalog, selection, upto)
     if base is None and from_snapshot:
         raise EngineError("there is no sound snapshot of these read models as they are defined now")
-    chunk_learners = max(1, round(last_learner * CHUNK_EVENTS / max(1, upto)))
+    chunk_events = CHUNK_EVENTS * (COPIED_AT_ONCE if base else 1)
+    chunk_learners = max(1, round(last_learner * chunk_events / max(1, upto)))
     return Plan(selection, Extent(upto, base and base.position, last_learner, chunk_learners), base)
 
 
@@ -167,11 +168,11 @@ async def _fill(pool: Pool, build: Build, base: Base | None, shards: int, report
     def filled(events: int) -> None:
         nonlocal done
         done += events
-        report(Progress(done, build.extent.upto))
+        report(Progress(min(done, build.extent.upto), build.extent.upto))
 
     async with acquire(pool) as connection:
-        alone = await without_base(connection, base, build.extent.upto) if base else frozenset[int]()
-    await Filling(pool, build, base, alone).run(shards, filled)
+        start = await start_from(connection, base, build.extent.upto) if base else None
+    await Filling(pool, build, start).run(shards, filled)
 
 
 async def _base(pool: Pool, catalog: Catalog, selection: Selection, upto: int) -> Base | None:
