@@ -156,3 +156,21 @@ async def test_a_read_model_that_fails_for_another_reason_parks_nobody(world: Wo
     with suppress(asyncpg.PostgresError):
         await worker(world).catch_up()
     assert await parked(world) == []
+
+
+async def test_a_read_model_made_in_batches_parks_the_learner_too(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "seconds_read.sql").write_text(BRITTLE.replace("realtime", "batch"))
+    world = World(database_url)
+    world.catalog = load(tmp_path)
+    await world.open()
+    await world.append(HISTORY)
+    await world.catch_up()
+    await world.run_batch()
+    [row] = await parked(world)
+    assert (row["position"], row["learner_id"]) == (101, "learner-2")
+    assert await seconds_by_learner(world) == {
+        f"learner-{n}": minutes * 60 for n, minutes in enumerate((29, 30, 20, 30, 30))
+    }
+    await world.run_batch()
+    assert len(await parked(world)) == 1
+    await world.close()
