@@ -22,6 +22,7 @@ import pytest
 from progress_context.local.ports import free_port
 from progress_context.local.postgres import EmbeddedPostgres
 from progress_context.services.all_in_one import migrated
+from pubsub_emulator import EmulatorProcess
 from waiting import eventually
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +35,9 @@ hypothesis.settings.register_profile(
 
 # The log holds what a test sent and nothing else, unless the test is about events of our own.
 SILENT = {"PROGRESS_NEWS_MAX_AGE": "0"}
+
+# Whoever starts us in the background of a shell makes us ignore Ctrl-C, and with us the programs we test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 numbers = itertools.count(1)
 
@@ -85,6 +89,21 @@ def service_url(scratch: Path) -> Iterator[str]:
     """The query service of a whole running system with simulated learners."""
     with running_system(scratch / "system", "--sample") as system:
         yield system.query_url
+
+
+@pytest.fixture(scope="session")
+def pubsub_process() -> Iterator[EmulatorProcess]:
+    """A Pub/Sub emulator for all tests of this process."""
+    with EmulatorProcess() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def pubsub(pubsub_process: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatorProcess]:
+    """The Pub/Sub emulator at PUBSUB_EMULATOR_HOST. Its state outlives the test: use a project of your own."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", pubsub_process.address)
+    yield pubsub_process
+    pubsub_process.control.reset()
 
 
 class running_system:  # noqa: N801 - reads as a function in `with`
