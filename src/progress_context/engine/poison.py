@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from progress_context.engine.bind import Scope
 from progress_context.engine.builds import Build
-from progress_context.engine.chunk import PLAN_FOR_MANY, fill_learners, fill_shared
+from progress_context.engine.chunk import FOR_MANY, fill_learners, fill_shared
 from progress_context.engine.parking import POISON
 from progress_context.engine.version import Version
 from progress_context.errors import EventPoisoned
@@ -58,7 +58,7 @@ async def _try(
     transaction = connection.transaction()
     await transaction.start()
     try:
-        await connection.execute(PLAN_FOR_MANY)
+        await connection.execute(FOR_MANY)
         await connection.execute(f"DELETE FROM {version.table} AS stored WHERE {condition}", timeout=None)
         await connection.fetchval(statement, timeout=None)
     except POISON as error:
