@@ -12,8 +12,8 @@ from progress_context.engine.history import Base, History
 from progress_context.engine.template import quote, quote_all, with_ctes
 from progress_context.engine.version import Version
 
-# A chunk's rows have no statistics: a nested loop over them, planned for a few, may never end. The commit need
-# not wait for the disk: a crash loses the rows and the note of them together, and what follows waits for both.
+# A chunk's rows have no statistics: a nested loop over them, planned for a few, may never end. The commit
+# need not wait for the disk: a crash loses the rows together with the note of them.
 FOR_MANY = """
     SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '256MB', true),
            set_config('synchronous_commit', 'off', true)
