@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,12 +19,25 @@ from rich.progress import (
 from rich.table import Table
 
 from progress_context import __version__
-from progress_context.commands import projection, read_models, rebuild, show, snapshots, verify
+from progress_context.commands import (
+    dead_letters,
+    projection,
+    pubsub,
+    read_models,
+    rebuild,
+    relay,
+    report,
+    schema,
+    show,
+    snapshots,
+    status,
+    verify,
+)
 from progress_context.commands.common import console, progress_bar, settings_with_database
-from progress_context.errors import ProgressError, ReadModelError, SettingsError
+from progress_context.errors import ProgressError, PubSubRefused, ReadModelError, SettingsError
 from progress_context.settings import Settings, describe
 
-EXIT_CODES: dict[type[ProgressError], int] = {SettingsError: 2, ReadModelError: 2}
+EXIT_CODES: dict[type[ProgressError], int] = {SettingsError: 2, ReadModelError: 2, PubSubRefused: 2}
 SAMPLE_LEARNERS = 30
 SAMPLE_DAYS = 400
 
@@ -33,12 +47,24 @@ app = App(
     version=__version__,
 )
 importing = App(name="import", help="Bring in events from files.")
-GROUPS = (importing, projection.batch, projection.parked, read_models.app, snapshots.app)
+GROUPS = (
+    importing,
+    dead_letters.app,
+    projection.batch,
+    projection.parked,
+    pubsub.app,
+    read_models.app,
+    relay.app,
+    snapshots.app,
+)
 for group in GROUPS:
     app.command(group)
 app.command(rebuild.rebuild)
 app.command(rebuild.rollback)
+app.command(report.report)
+app.command(schema.schema)
 app.command(show.show)
+app.command(status.status)
 app.command(verify.verify)
 
 
@@ -73,19 +99,24 @@ def up(*, data_dir: Path | None = None, sample: bool = False) -> None:
 
 
 @app.command
-def serve(service: Literal["command", "projection", "query"], /) -> None:
+def serve(service: Literal["command", "projection", "query"], /, *, pull: bool = False) -> None:
     """Run one service until SIGTERM or Ctrl-C.
 
     Parameters
     ----------
     service
         command receives events, projection keeps the read models, query answers GraphQL.
+    pull
+        command also pulls events from Pub/Sub, as PROGRESS_PULL=true says.
     """
     from importlib import import_module
 
     from progress_context.services.server import run
 
+    if pull and service != "command":
+        raise SettingsError("--pull is for `serve command`: the other services receive no events")
     settings = settings_with_database()
+    settings = replace(settings, pull=settings.pull or pull)
     module = import_module(f"progress_context.services.{service}")
     run(lambda stop: module.serve(settings, stop))
 

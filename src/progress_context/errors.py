@@ -8,7 +8,10 @@ ProgressError
 │   ├── LogUnavailable        PostgreSQL cannot be reached or cannot write now: HTTP 503
 │   └── AppendQueueFull       too much waits to be appended: HTTP 429
 ├── IntakeError               a request cannot be read as events: HTTP 4xx
+├── TokenRefused              a bearer token is missing or not accepted: HTTP 401, or 403 for a foreign one
 ├── ReadModelError            read-model files are wrong: each with file, line, column, rule
+├── RelayLost                 another process publishes the log now
+├── PubSubRefused             Google Pub/Sub does not do what is asked: exit code 2
 ├── EngineError
 │   ├── CheckpointLost        another worker moved this checkpoint
 │   ├── EventPoisoned         one event makes a read model fail
@@ -72,6 +75,20 @@ class IntakeError(ProgressError):
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
+@dataclass
+class TokenRefused(ProgressError):
+    """A bearer token is missing or not accepted; `reason` is for the log, never for the caller.
+
+    `foreign`: it is genuine, but not meant for us.
+    """
+
+    reason: str
+    foreign: bool = False
+
+    def __str__(self) -> str:
+        return "the token is not meant for this service" if self.foreign else "a valid bearer token is needed"
+
+
 @dataclass(frozen=True, slots=True)
 class Complaint:
     """One broken rule of a read-model file, at a line and column counted from 1."""
@@ -92,6 +109,14 @@ class ReadModelError(ProgressError):
     def __init__(self, complaints: Sequence[Complaint]) -> None:
         super().__init__("\n".join(str(complaint) for complaint in complaints))
         self.complaints = tuple(complaints)
+
+
+class RelayLost(ProgressError):
+    """Another process publishes the log now, or may: stop, and stand by."""
+
+
+class PubSubRefused(ProgressError):
+    """Google Pub/Sub does not do what is asked of it; the message says what and why."""
 
 
 class EngineError(ProgressError):

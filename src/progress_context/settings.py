@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
@@ -33,6 +34,15 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
             raise ValueError(f"must be {', '.join(choices[:-1])} or {choices[-1]}")
+        return text
+
+    return parse
+
+
+def _matching(pattern: str, complaint: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(complaint)
         return text
 
     return parse
@@ -98,6 +108,19 @@ class Settings:
     append_queue_events: int = _setting(
         50_000, _whole(1, 10_000_000), "most events that may wait to be appended; beyond: 429"
     )
+    pull: bool = _setting(False, _flag, "the command service pulls events from the Pub/Sub subscriptions")
+    push_audience: str = _setting(
+        "", str, "audience of the tokens that Pub/Sub pushes with; empty: pushed messages are refused"
+    )
+    push_service_account: str = _setting(
+        "", str, "e-mail of the service account that pushes; empty: pushed messages are refused"
+    )
+    push_jwks_url: str = _setting(
+        "https://www.googleapis.com/oauth2/v3/certs",
+        _url("https", "http"),
+        "the keys that sign the tokens of pushes",
+    )
+    push_issuer: str = _setting("https://accounts.google.com", str, "who issues the tokens of pushes")
     read_models: Path | None = _setting(None, _folder, "folder with read models of your own, *.sql")
     idle_gap: timedelta = _setting(
         timedelta(minutes=30), _minutes, "minutes; a longer gap within a session is not study time"
@@ -121,6 +144,12 @@ class Settings:
     snapshots_kept: int = _setting(
         3, _whole(1, 100), "snapshots kept, the newest and others spread over the log"
     )
+    news_max_age: timedelta = _setting(
+        timedelta(hours=48),
+        _hours,
+        "hours; a streak or milestone of a learning day longer ago than that, when the log received what"
+        " brought it, is not sent; 0: send none",
+    )
     rebuild: str = _setting(
         "auto",
         _one_of("auto", "ask", "never"),
@@ -130,7 +159,64 @@ class Settings:
     poll_ms: int = _setting(
         250, _whole(1, 60_000), "milliseconds between looks at the log when no notification comes"
     )
+    pubsub_project: str = _setting(
+        "",
+        _matching("[a-z][a-z0-9.:-]{4,61}[a-z0-9]", "must be the id of a Google Cloud project"),
+        "Google Cloud project whose Pub/Sub carries events between services; empty: PostgreSQL does",
+    )
+    pubsub_prefix: str = _setting(
+        "",
+        _matching("(?!goog)[A-Za-z][A-Za-z0-9._~+-]{0,99}", "must begin with a letter, not with goog"),
+        "put in front of the names of all Pub/Sub topics and subscriptions",
+    )
+    pubsub_dead_letter_days: int = _setting(
+        31, _whole(1, 31), "days that Pub/Sub keeps what it put aside after too many failed deliveries"
+    )
+    pubsub_push_endpoint: str = _setting(
+        "",
+        _url("https", "http"),
+        "address of the command service, with /pubsub/push, to which Pub/Sub pushes the sources' messages;"
+        " empty: they are pulled",
+    )
+    graphql_depth: int = _setting(8, _whole(1, 100), "levels of fields in a GraphQL document, at most")
+    graphql_cost: int = _setting(1_000, _whole(1, 1_000_000), "points a GraphQL request may cost, at most")
+    graphql_aliases: int = _setting(50, _whole(0, 10_000), "aliases in a GraphQL document, at most")
+    graphql_tokens: int = _setting(2_000, _whole(10, 100_000), "tokens in a GraphQL document, at most")
+    graphql_body_bytes: int = _setting(256 * 1024, _whole(1024, 1 << 26), "largest body of a GraphQL request")
+    graphql_seconds: int = _setting(
+        10, _whole(1, 600), "seconds a GraphQL request may take; then it is stopped in the database too"
+    )
+    graphql_batch: int = _setting(0, _whole(0, 100), "most GraphQL requests in one body; 0: no batches")
+    graphql_documents: Path | None = _setting(
+        None, _folder, "folder with GraphQL documents, *.graphql, that clients may name by `documentId`"
+    )
+    cors_origins: str = _setting(
+        "", str, "origins, separated by commas, whose pages may ask GraphQL, or * for all; empty: none"
+    )
+    live_poll_ms: int = _setting(
+        2_000,
+        _whole(50, 60_000),
+        "milliseconds between looks at learners with subscriptions when no news comes",
+    )
+    live_operations: int = _setting(
+        100, _whole(1, 10_000), "most operations at a time of one client with live updates"
+    )
+    live_slow_seconds: int = _setting(
+        30, _whole(1, 600), "seconds in which a client with live updates must read; else it is closed"
+    )
+    live_init_seconds: int = _setting(
+        10, _whole(1, 60), "seconds in which a WebSocket must send its connection_init"
+    )
     graphiql: bool = _setting(True, _flag, "serve GraphiQL at /graphql to browsers")
+    log_level: str = _setting(
+        "info", _one_of("debug", "info", "warning", "error"), "the least important log lines that are written"
+    )
+    otlp_endpoint: str = _setting(
+        "",
+        _url("http", "https"),
+        "OpenTelemetry collector for traces (OTLP over HTTP), such as http://localhost:4318; empty: what"
+        " OTEL_EXPORTER_OTLP_ENDPOINT says, else no traces",
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -147,8 +233,14 @@ class Settings:
                 try:
                     values[description.name] = description.metadata["parse"](text)
                 except ValueError as error:
-                    raise SettingsError(f"{variable}={text!r}: {error}") from None
+                    raise SettingsError(f"{variable}={_shown(variable, text)}: {error}") from None
         return cls(**values)
+
+
+def _shown(variable: str, text: str) -> str:
+    """A value for a message, which may be kept in a log: of what may hold a password, nothing."""
+    secret = variable.endswith(("_URL", "_ENDPOINT", "_SECRET", "_PASSWORD", "_TOKEN", "_KEY"))
+    return "…" if secret else repr(text)
 
 
 def variable_of(name: str) -> str:

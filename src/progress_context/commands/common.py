@@ -22,7 +22,7 @@ from progress_context.errors import SettingsError
 from progress_context.settings import Settings
 
 if TYPE_CHECKING:
-    from progress_context.log.database import Pool
+    from progress_context.log.database import Pool, Role
 
 T = TypeVar("T")
 
@@ -46,14 +46,16 @@ def settings_with_database() -> Settings:
     return replace(settings, database_url=url)
 
 
-def with_pool(work: Callable[[Pool, Settings], Awaitable[T]], *, size: int = 4) -> T:
-    """The result of `work(pool, settings)` with a pool in the role of the projection service."""
+def with_pool(
+    work: Callable[[Pool, Settings], Awaitable[T]], *, size: int = 4, role: Role = "progress_projection"
+) -> T:
+    """The result of `work(pool, settings)` with a pool in the role of a service."""
     from progress_context.log.database import open_pool
 
     settings = settings_with_database()
 
     async def run() -> T:
-        pool = await open_pool(settings.database_url, "progress_projection", size=size)
+        pool = await open_pool(settings.database_url, role, size=size)
         try:
             return await work(pool, settings)
         finally:

@@ -117,13 +117,14 @@ async def _ask(
 ) -> tuple[Point, Answer]:
     from progress_context.engine.template import fill, quote, quote_all
 
-    key = await _key_of(connection, learner) if model.by_learner else None
+    key = await key_of(connection, learner) if model.by_learner else None
     point = await past.find(connection, moment)
     question = fill("shown_rows", read_model=quote(model.name), grain=quote_all(model.grain))
     return point, await past.answer(connection, question, [model.name], key, point, limit)
 
 
-async def _key_of(connection: Connection, learner: str | None) -> int:
+async def key_of(connection: Connection, learner: str | None) -> int:
+    """The log's own key of a learner; raises QueryError for one whom it does not know."""
     if learner is None:
         raise SettingsError("say whose rows: --learner ID")
     key = await connection.fetchval(LEARNER_KEY, learner)

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from progress_context import telemetry
 from progress_context.errors import LogUnavailable
 from progress_context.log.database import Pool, acquire, statement
 
@@ -88,6 +89,7 @@ class Leases:
         for name, token in tokens.items():
             if name not in self._tasks:
                 log.info("lease_taken", lease=name, token=token)
+                telemetry.LEASE_CHANGES.labels("taken").inc()
                 self._tasks[name] = (token, asyncio.create_task(self._work[name](token), name=name))
         surplus = [row["name"] for row in rows if row["surplus"]]
         if surplus:
@@ -98,6 +100,7 @@ class Leases:
         tasks = [self._tasks.pop(name)[1] for name in names]
         for name, task in zip(names, tasks, strict=True):
             log.info("lease_given_up", lease=name)
+            telemetry.LEASE_CHANGES.labels("given_up").inc()
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 

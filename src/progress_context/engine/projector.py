@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import asyncpg
 import structlog
 
+from progress_context import telemetry, tracing
 from progress_context.engine.batch import run_batch
 from progress_context.engine.leases import SECONDS, Leases, Work, shard_lease
 from progress_context.engine.maintain import Advance
@@ -88,7 +89,12 @@ class Projector:
         while True:
             try:
                 async with acquire(self._pool) as connection:
-                    advance = await run_batch(connection, token)
+                    with telemetry.BATCH_SECONDS.time(), tracing.span("batch") as span:
+                        advance = await run_batch(connection, token)
+                        if advance is not None:
+                            span.set(
+                                after=advance.after, position=advance.upto, learners=len(advance.learners)
+                            )
             except (LogUnavailable, EngineError, asyncpg.PostgresError) as error:
                 log.warning("batch_failed", error=f"{type(error).__name__}: {error}")
             else:

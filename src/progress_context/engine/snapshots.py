@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import asyncpg
 import structlog
 
+from progress_context import telemetry
 from progress_context.engine import versions as books
 from progress_context.engine.catalog import Catalog
 from progress_context.engine.definition import RESERVED, ReadModel
@@ -284,6 +285,9 @@ class SnapshotKeeper:
         """Take one if it is due, and throw away what is not needed."""
         async with acquire(self._pool) as connection:
             is_due = await due(connection, self._every_events)
-        if is_due and (taken := await take(self._pool, self._catalog)) is not None:
-            log.info("snapshot_taken", snapshot=taken)
+        if is_due:
+            with telemetry.SNAPSHOT_SECONDS.time():
+                taken = await take(self._pool, self._catalog)
+            if taken is not None:
+                log.info("snapshot_taken", snapshot=taken)
         await prune(self._pool, self._keep)

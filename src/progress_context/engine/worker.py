@@ -10,7 +10,7 @@ from contextlib import suppress
 import asyncpg
 import structlog
 
-from progress_context import telemetry
+from progress_context import telemetry, tracing
 from progress_context.engine import versions as books
 from progress_context.engine.active import active
 from progress_context.engine.leases import shard_lease
@@ -92,13 +92,11 @@ class Worker:
                     self.head = await read.head(connection)
         self.failure = None
         self.looked_at = time.time()
-        self._measure()
 
     async def _fold(self, connection: Connection, maintainer: Maintainer, upto: int) -> None:
         """Fold the page up to `upto`; one that cannot be folded is halved, down to the event."""
         try:
-            with telemetry.FOLD_SECONDS.time():
-                advance = await maintainer.advance(connection, self.position, upto, self._token)
+            advance = await self._advance(connection, maintainer, upto)
         except POISON as error:
             if upto - self.position > 1:
                 await self._fold(connection, maintainer, self.position + (upto - self.position) // 2)
@@ -109,10 +107,21 @@ class Worker:
             telemetry.PARKED.inc()
             return
         telemetry.FOLDED.inc(upto - self.position)
-        telemetry.CHECKPOINT_MOVED.set_to_current_time()
         self.position = upto
-        self._measure()
         self._on_advance(advance)
+
+    async def _advance(self, connection: Connection, maintainer: Maintainer, upto: int) -> Advance:
+        """Fold a page, measured, in a span that is linked to the traces of its events."""
+        links: list[str] = []
+        if tracing.enabled():
+            links = await read.traceparents(connection, self.position, upto, tracing.MAX_LINKS)
+        span = tracing.span("fold", links=links, shard=self._shard, after=self.position, position=upto)
+        with telemetry.FOLD_SECONDS.time(), span as noted:
+            advance = await maintainer.advance(connection, self.position, upto, self._token)
+            noted.set(learners=len(advance.learners))
+            if len(advance.learners) == 1:
+                noted.set(learner_key=next(iter(advance.learners)))
+            return advance
 
     async def _current(self, connection: Connection) -> Maintainer:
         if self._maintainer is None:
@@ -130,9 +139,3 @@ class Worker:
             )
             self.position = reached[self._shard]
         return self._maintainer
-
-    def _measure(self) -> None:
-        shard = str(self._shard)
-        telemetry.CHECKPOINT_POSITION.labels(shard).set(self.position)
-        telemetry.LAG_EVENTS.labels(shard).set(max(0, self.head - self.position))
-        telemetry.HEAD_POSITION.set(self.head)

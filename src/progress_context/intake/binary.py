@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -39,6 +39,8 @@ _CODECS = {
 }  # fmt: skip
 _IN_BODY = frozenset({"data", "data_base64", "datacontenttype"})
 
+ReadValue = Callable[[str, str], str]
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -48,16 +50,18 @@ def decode_binary(
     *,
     now: datetime,
     max_skew: timedelta = DEFAULT_MAX_SKEW,
+    read_value: ReadValue | None = None,
 ) -> Parsed:
-    """The event of one HTTP message in binary mode.
+    """The event of one message in binary mode.
 
-    Header names may have any case; values are as the server hands them on (ISO 8859-1 or UTF-8).
+    Header names may have any case. `read_value(attribute, value)` gives the text that a value stands
+    for; without it, values are as an HTTP server hands them on: percent-encoded, ISO 8859-1 or UTF-8.
     Raises IntakeError when the content type says JSON, as does its absence, and the body is not.
     """
     attributes: dict[str, str] = {}
     try:
         for name, value in headers:
-            _add_attribute(attributes, name.lower(), value)
+            _add_attribute(attributes, name.lower(), value, read_value or _decode_value)
         payload = _read_body(body, attributes.get("datacontenttype"))
         return _build(attributes, payload, now + max_skew)
     except IntakeError as error:
@@ -66,12 +70,19 @@ def decode_binary(
         return InvalidEvent(attributes.get("source"), attributes.get("id"), error.path, error.message)
 
 
-def _add_attribute(attributes: dict[str, str], header: str, value: str) -> None:
+def plain_value(attribute: str, value: str) -> str:
+    """A value that stands for itself, where the protocol carries any text."""
+    if "\0" in value:
+        raise refuse(attribute, "Contains the character U+0000")
+    return value
+
+
+def _add_attribute(attributes: dict[str, str], header: str, value: str, read_value: ReadValue) -> None:
     if header == "content-type":
         attribute, text = "datacontenttype", value.strip()
     elif header.startswith(_PREFIX) and header[len(_PREFIX) :] not in _IN_BODY:
         attribute = header[len(_PREFIX) :]
-        text = _decode_value(attribute, value.strip())
+        text = read_value(attribute, value)
     else:
         return
     if attribute in attributes:
@@ -81,6 +92,7 @@ def _add_attribute(attributes: dict[str, str], header: str, value: str) -> None:
 
 def _decode_value(attribute: str, value: str) -> str:
     """Undo quoting, then one round of percent-encoding, as the HTTP binding asks."""
+    value = value.strip()
     if len(value) >= 2 and value[0] == value[-1] == '"':
         value = _QUOTED_PAIR.sub(r"\1", value[1:-1])
     try:
@@ -91,9 +103,7 @@ def _decode_value(attribute: str, value: str) -> str:
         text = unquote_to_bytes(sent).decode()
     except UnicodeDecodeError:
         raise refuse(attribute, "Not UTF-8 after percent-decoding") from None
-    if "\0" in text:
-        raise refuse(attribute, "Contains the character U+0000")
-    return text
+    return plain_value(attribute, text)
 
 
 def _read_body(body: bytes, content_type: str | None) -> Payload:

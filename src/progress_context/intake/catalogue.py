@@ -1,8 +1,8 @@
-"""Every event type this service understands, by stored name and version."""
+"""Every event type this service understands or sends, by stored name and version."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from progress_context.intake import (
     types_algorithm,
     types_learning,
     types_other,
+    types_progress,
     types_user,
     types_vocabulary,
 )
@@ -21,6 +22,9 @@ from progress_context.intake.event_type import Event, SubjectKind
 _MODULES = (types_learning, types_algorithm, types_vocabulary, types_user, types_other)
 _LEARNER_CONTEXTS = frozenset({"learning", "algorithm", "user", "ai", "progress"})
 _PRIVATE_CONTEXT = "user"
+_OWN_CONTEXT = "progress"
+OWN_SOURCE = "progress-context"
+_FORMAT_WORDS = {"date-time": "RFC 3339 time", "date": "date"}
 _TYPE_WORDS: dict[type[inspect.Type], str] = {
     inspect.AnyType: "any JSON",
     inspect.BoolType: "true or false",
@@ -74,16 +78,17 @@ def _defined_in(module: ModuleType) -> Iterator[KnownType]:
             )
 
 
-def _collect() -> dict[tuple[str, int], KnownType]:
+def _collect(*modules: ModuleType) -> dict[tuple[str, int], KnownType]:
     found: dict[tuple[str, int], KnownType] = {}
-    for module in _MODULES:
+    for module in modules:
         for known in _defined_in(module):
             if found.setdefault((known.name, known.version), known) is not known:
                 raise TypeError(f"{known.name} version {known.version} is defined twice")
     return found
 
 
-CATALOGUE = _collect()
+CATALOGUE = _collect(*_MODULES)
+SENT = _collect(types_progress)
 _PRIVATE_FIELDS = frozenset(
     field for known in CATALOGUE.values() if known.private
     for field in known.struct.__struct_fields__
@@ -100,12 +105,17 @@ def is_private(name: str) -> bool:
     return name.partition(".")[0] == _PRIVATE_CONTEXT
 
 
+def is_own(name: str) -> bool:
+    """Whether only this service itself sends events of this type, known or not."""
+    return name.partition(".")[0] == _OWN_CONTEXT
+
+
 def keep_public_fields(data: dict[str, Any]) -> dict[str, Any]:
     """Of an unknown private payload, the fields that some known private type declares."""
     return {name: value for name, value in data.items() if name in _PRIVATE_FIELDS}
 
 
-def describe_types() -> list[TypeDescription]:
+def describe_types(catalogue: Mapping[tuple[str, int], KnownType] = CATALOGUE) -> list[TypeDescription]:
     """Every known type with its fields and their limits, in the order of the catalogue."""
     return [
         TypeDescription(
@@ -115,7 +125,7 @@ def describe_types() -> list[TypeDescription]:
             (known.struct.__doc__ or "").strip(),
             tuple(_describe_fields(known.struct)),
         )
-        for known in CATALOGUE.values()
+        for known in catalogue.values()
     ]
 
 
@@ -133,8 +143,8 @@ def _describe_fields(struct: type[Event]) -> Iterator[FieldDescription]:
 
 def _describe_kind(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.Metadata):
-        is_instant = kind.extra_json_schema == {"format": "date-time"}
-        return "RFC 3339 time" if is_instant else _describe_kind(kind.type)
+        form = (kind.extra_json_schema or {}).get("format", "")
+        return _FORMAT_WORDS.get(form) or _describe_kind(kind.type)
     if isinstance(kind, inspect.UnionType):
         options = (option for option in kind.types if not isinstance(option, inspect.NoneType))
         return " or ".join(map(_describe_kind, options))

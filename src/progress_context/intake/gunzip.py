@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from progress_context.errors import IntakeError
 
@@ -17,10 +17,10 @@ class Gunzip:
     def __init__(self) -> None:
         self._member = zlib.decompressobj(wbits=31)
 
-    @property
-    def complete(self) -> bool:
-        """Whether the last member came to its end."""
-        return self._member.eof
+    def check_complete(self) -> None:
+        """Raise IntakeError unless the last member came to its end."""
+        if not self._member.eof:
+            raise IntakeError(400, "bad_gzip", "the gzip body ends too early", "content-encoding")
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """What `chunk` unpacks to. Raises IntakeError for anything but gzip."""
@@ -36,3 +36,13 @@ class Gunzip:
                 self._member = zlib.decompressobj(wbits=31)
             yield self._member.decompress(packed, INFLATE_STEP)
             packed = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+
+
+def gunzip_of(attributes: Mapping[str, str]) -> Gunzip | None:
+    """What unpacks a body with this `content-encoding`; raises IntakeError for any but gzip and identity."""
+    encoding = attributes.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise IntakeError(
+            415, "unsupported_encoding", f"{encoding!r}: send gzip or no encoding", "content-encoding"
+        )
+    return Gunzip() if encoding == "gzip" else None

@@ -11,8 +11,10 @@ from msgspec import Raw
 
 from progress_context.intake.catalogue import (
     CATALOGUE,
+    OWN_SOURCE,
     KnownType,
     is_about_learner,
+    is_own,
     is_private,
     keep_public_fields,
 )
@@ -63,6 +65,10 @@ def build_event(
     """
     if reason := check_name(envelope.source, envelope.id):
         raise refuse("source", reason)
+    if is_own(envelope.type):
+        raise refuse("type", "Events of type progress.* are sent by this service itself, and by nobody else")
+    if envelope.source == OWN_SOURCE:
+        raise refuse("source", "The name of this service itself; nobody else sends under it")
     version = _read_version(envelope.dataschema)
     known = CATALOGUE.get((envelope.type, version))
     occurred_at, offset = _read_time(envelope.time, latest, is_required=known is not None)

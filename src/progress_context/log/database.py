@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
@@ -67,21 +67,36 @@ async def connect(url: str, role: Role | None = None) -> asyncpg.Connection[asyn
         raise LogUnavailable(f"PostgreSQL cannot be reached: {in_words(error)}") from error
 
 
-async def open_pool(url: str, role: Role, *, size: int, patience: float = 60) -> Pool:
+async def open_pool(
+    url: str,
+    role: Role,
+    *,
+    size: int,
+    patience: float = 60,
+    session: Mapping[str, str] | None = None,
+    kept_bytes: int = 15 * 1024,
+) -> Pool:
     """A pool that connects when first used, so a service starts before its database does.
 
-    A statement that is not answered within `patience` seconds fails with TimeoutError.
+    A statement that is not answered within `patience` seconds fails with TimeoutError. `session` adds server
+    settings; statements of up to `kept_bytes` stay prepared.
     """
     return await asyncpg.create_pool(
         url,
         min_size=0,
         max_size=size,
-        server_settings=settings_of(role),
+        server_settings={**settings_of(role), **(session or {})},
+        max_cacheable_statement_size=kept_bytes,
         timeout=5,
         command_timeout=patience,
         max_inactive_connection_lifetime=600,
         reset=_keep,
     )
+
+
+def pool_state(pool: Pool) -> dict[str, Callable[[], float]]:
+    """How many connections a pool has open, how many of them are idle, and how many it may have."""
+    return {"open": pool.get_size, "idle": pool.get_idle_size, "max": pool.get_max_size}
 
 
 async def _keep(_connection: Connection) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from progress_context.errors import AppendQueueFull, LogUnavailable
 from progress_context.log.event import NewEvent, Outcome
@@ -15,6 +15,12 @@ GROUPS_UNDER_WAY = 2
 LARGE_GROUP = 500  # events
 
 Append = Callable[[Sequence[NewEvent]], Awaitable[list[Outcome]]]
+
+
+class Submit(Protocol):
+    """How events reach the log, `size` bytes of them."""
+
+    def __call__(self, events: Sequence[NewEvent], size: int) -> Awaitable[list[Outcome]]: ...
 
 
 class _Waiting(NamedTuple):

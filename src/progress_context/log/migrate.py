@@ -53,10 +53,15 @@ async def migrate(connection: Connection) -> list[str]:
 
 
 async def check(connection: Connection) -> None:
-    """Raise SchemaMismatch or LogDamaged when the database is not as this code left it."""
+    """Raise SchemaMismatch or LogDamaged when the database is not one that this code can work on.
+
+    Migrations newer than ours are no obstacle: they only add, so that this version goes on working while the
+    next one is rolled out.
+    """
     exists = await connection.fetchval("SELECT to_regclass('public.progress_migrations')")
     applied = await _applied(connection) if exists else {}
-    _refuse_strangers(applied)
+    newest = migrations()[-1].name
+    _refuse_strangers({name: checksum for name, checksum in applied.items() if name <= newest})
     missing = [m.name for m in migrations() if m.name not in applied]
     if missing:
         raise SchemaMismatch(f"the database lacks {', '.join(missing)}; run `progress-context migrate` first")

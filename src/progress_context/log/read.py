@@ -44,6 +44,12 @@ async def follow(
         after = events[-1].position
 
 
+async def traceparents(connection: Connection, after: int, upto: int, limit: int) -> list[str]:
+    """At most `limit` traces of the events behind `after` up to `upto`, of which it looks at 1,000."""
+    rows = await connection.fetch(statement(__package__, "traceparents"), after, upto, limit)
+    return [row["traceparent"] for row in rows]
+
+
 async def position_at(connection: Connection, recorded_at: datetime) -> int:
     """The last position recorded at or before an instant, 0 when there is none.
 

@@ -1,183 +1,187 @@
-"""Answer one GraphQL request: parse and validate once per document, then look at one snapshot."""
+"""Answer one GraphQL request: by its plan in a single statement, or else by graphql-core in one snapshot."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
-import structlog
-from graphql import (
-    DocumentNode,
-    ExecutionResult,
-    FieldNode,
-    GraphQLError,
-    GraphQLSchema,
-    IntValueNode,
-    OperationType,
-    VariableNode,
-    Visitor,
-    execute,
-    get_operation_ast,
-    parse,
-    validate,
-    visit,
+import msgspec
+from graphql import ExecutionResult
+
+from progress_context import telemetry
+from progress_context.engine.catalog import Catalog
+from progress_context.errors import LogUnavailable, ProgressError, QueryError
+from progress_context.log.database import Pool, acquire
+from progress_context.log.profiles import Calendar
+from progress_context.query.compiled import Request, compiled, within
+from progress_context.query.documents import Document, Documents
+from progress_context.query.limits import Limits
+from progress_context.query.plan_sql import BROKEN
+from progress_context.query.positions import Positions
+from progress_context.query.responses import (
+    Reply,
+    code_of,
+    planned_reply,
+    refusal,
+    refused_document,
+    stock_reply,
+)
+from progress_context.query.served import Served, look
+from progress_context.query.snapshot import ServedAnew, snapshot
+from progress_context.query.stock import execute_stock
+
+ATTEMPTS = 3
+PLANNED = telemetry.QUERY_ANSWERS.labels("planned")
+STOCK = telemetry.QUERY_ANSWERS.labels("stock")
+# A read model was swapped under a statement that was prepared before.
+SWAPPED = (
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
 )
 
-from progress_context.engine.catalog import Catalog
-from progress_context.errors import LogError, LogUnavailable, ProgressError, QueryError
-from progress_context.log.database import Pool
-from progress_context.log.profiles import Calendar
-from progress_context.query.positions import Positions
-from progress_context.query.resolvers import Context
-from progress_context.query.schema import load_schema, resolve_field
-from progress_context.query.snapshot import Statements, snapshot
 
-MAX_TOKENS = 2_000
-WAIT = "waitForPosition"
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What is served, and the documents that were prepared for it."""
 
-log = structlog.get_logger(__name__)
+    served: Served
+    documents: Documents
 
 
 class Executor:
-    """Executes requests against the read models. `clock` gives the moment asked about."""
+    """Executes requests against the read models. `files` are the read models of this process's files.
+
+    `clock` gives the moment asked about, `timeout` are seconds. Without `planned` only graphql-core answers.
+    """
 
     def __init__(
         self,
         pool: Pool,
-        catalog: Catalog,
+        files: Catalog,
         default: Calendar,
         positions: Positions,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        limits: Limits | None = None,
+        timeout: float = 10.0,
+        planned: bool = True,
     ) -> None:
         self._pool = pool
-        self._catalog = catalog
-        self._statements = Statements(catalog, default)
+        self._files = files
+        self._default = default
         self._positions = positions
         self._clock = clock
-        self.schema: GraphQLSchema = load_schema()
-        self._documents: OrderedDict[str, DocumentNode | list[GraphQLError]] = OrderedDict()
+        self._limits = limits or Limits()
+        self._timeout = timeout
+        self._planned = planned
+        self._state: _State | None = None
+        self._renewing = asyncio.Lock()
 
     async def answer(
         self, query: str, variables: dict[str, Any] | None = None, operation_name: str | None = None
     ) -> dict[str, Any]:
-        """A GraphQL response: `data`, `errors`, and in `extensions` the `position` it reflects."""
-        document = self._prepared(query)
-        if isinstance(document, list):
-            return {"errors": [_formatted(error) for error in document]}
-        operation = get_operation_ast(document, operation_name)
-        if operation is not None and operation.operation is not OperationType.QUERY:
-            return _refusal("METHOD_NOT_SUPPORTED", "only queries are answered here")
+        """A GraphQL response as values: `data`, `errors`, and in `extensions` position and cost."""
+        return msgspec.json.decode((await self.respond(query, variables, operation_name)).body)
+
+    async def respond(
+        self, query: str, variables: dict[str, Any] | None = None, operation_name: str | None = None
+    ) -> Reply:
+        """A GraphQL response as bytes; nothing is raised."""
         try:
-            await self._wait(document, variables or {})
-            result, position = await self._execute(document, variables, operation_name)
-            if _swapped(result):
-                result, position = await self._execute(document, variables, operation_name)
-        except (QueryError, LogError) as error:
-            return _refusal(_code_of(error), str(error))
-        return _response(result, position)
+            for _ in range(ATTEMPTS):
+                state = self._state or await self._renewed(None)
+                try:
+                    return await self._respond(state, query, variables or {}, operation_name)
+                except (ServedAnew, *SWAPPED):
+                    await self._renewed(state)
+            raise LogUnavailable("the read models are being exchanged; ask again")
+        except ProgressError as error:
+            return refusal(code_of(error), str(error))
 
-    async def _execute(
-        self, document: DocumentNode, variables: dict[str, Any] | None, operation_name: str | None
-    ) -> tuple[ExecutionResult, int]:
-        async with snapshot(self._pool, self._statements, self._clock()) as look:
-            result = execute(
-                self.schema,
-                document,
-                variable_values=variables,
-                operation_name=operation_name,
-                context_value=Context(look, self._catalog.policy),
-                field_resolver=resolve_field,
-            )
-            if isinstance(result, ExecutionResult):
-                return result, look.position
-            return await result, look.position
+    async def served(self) -> Served:
+        """What is served, as it was known last; raises LogUnavailable."""
+        return (self._state or await self._renewed(None)).served
 
-    def _prepared(self, query: str) -> DocumentNode | list[GraphQLError]:
-        """The validated document, or what is wrong with it; the latest 1,000 are kept."""
-        if (known := self._documents.get(query)) is not None:
-            self._documents.move_to_end(query)
-            return known
+    async def _respond(
+        self, state: _State, query: str, variables: dict[str, Any], operation_name: str | None
+    ) -> Reply:
+        document = state.documents.get(query)
+        if document.errors:
+            return refused_document(document.errors, document.code)
+        request = compiled(document, operation_name, state.served).request(variables)
+        within(request.cost, self._limits.cost)
+        if request.wait_for:
+            await self._positions.wait_for(request.wait_for)
+        if self._planned and (reply := await self._by_plan(state.served, request)) is not None:
+            PLANNED.inc()
+            return reply
+        STOCK.inc()
+        return await self._by_stock(state.served, document, operation_name, variables, request.cost)
+
+    async def _by_plan(self, served: Served, request: Request) -> Reply | None:
+        """The answer of one statement; None when there is something that only the other executor can say."""
+        plan = request.plan
+        if plan is None:
+            return None
+        values = plan.values(request.complete, self._clock())
         try:
-            document = parse(query, max_tokens=MAX_TOKENS)
-            prepared: DocumentNode | list[GraphQLError] = validate(self.schema, document) or document
-        except GraphQLError as error:
-            prepared = [error]
-        self._documents[query] = prepared
-        if len(self._documents) > 1_000:
-            self._documents.popitem(last=False)
-        return prepared
+            async with acquire(self._pool) as connection:
+                row = await self._in_time(connection.fetchrow(plan.sql, *values, timeout=self._timeout))
+        except asyncpg.DataError:
+            return None
+        if row["versions"] != served.versions:
+            raise ServedAnew
+        data = row["data"]
+        if not row["known"] or data is None or BROKEN in data:
+            return None
+        return planned_reply(data, row["position"], request.cost)
 
-    async def _wait(self, document: DocumentNode, variables: dict[str, Any]) -> None:
-        """Hold back until every position that the request names is visible."""
-        finder = _WaitFinder(variables)
-        visit(document, finder)
-        if finder.position:
-            await self._positions.wait_for(finder.position)
+    async def _in_time(self, fetching: Any) -> Any:
+        try:
+            return await fetching
+        except TimeoutError:
+            raise self._too_slow() from None
 
+    async def _by_stock(
+        self,
+        served: Served,
+        document: Document,
+        operation_name: str | None,
+        variables: dict[str, Any],
+        cost: int,
+    ) -> Reply:
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                snapshot(self._pool, served, self._clock()) as seen,
+            ):
+                result = await execute_stock(document, operation_name, variables, seen)
+        except TimeoutError:
+            raise self._too_slow() from None
+        if _swapped(result):
+            raise ServedAnew
+        return stock_reply(result, seen.position, cost)
 
-class _WaitFinder(Visitor):
-    """The greatest `waitForPosition` of a document."""
+    def _too_slow(self) -> QueryError:
+        return QueryError(
+            "QUERY_TIMEOUT", f"no answer within {self._timeout:g} s; the query was stopped: ask for less"
+        )
 
-    def __init__(self, variables: dict[str, Any]) -> None:
-        super().__init__()
-        self._variables = variables
-        self.position = 0
-
-    def enter_field(self, node: FieldNode, *_: object) -> None:
-        for argument in node.arguments or ():
-            if argument.name.value == WAIT:
-                value: object = None
-                if isinstance(argument.value, IntValueNode):
-                    value = int(argument.value.value)
-                elif isinstance(argument.value, VariableNode):
-                    value = self._variables.get(argument.value.name.value)
-                if isinstance(value, int):
-                    self.position = max(self.position, value)
+    async def _renewed(self, old: _State | None) -> _State:
+        """What is served now; one look for all who ask at the same time."""
+        async with self._renewing:
+            if self._state is None or self._state is old:
+                async with acquire(self._pool) as connection:
+                    served = await look(connection, self._files, self._default)
+                self._state = _State(served, Documents(served.schema, self._limits))
+            return self._state
 
 
 def _swapped(result: ExecutionResult) -> bool:
-    """Whether a read model was swapped under a prepared statement; the next look is at the new one."""
-    causes = [error.original_error for error in result.errors or ()]
-    return any(isinstance(cause, asyncpg.InvalidCachedStatementError) for cause in causes)
-
-
-def _response(result: ExecutionResult, position: int) -> dict[str, Any]:
-    response: dict[str, Any] = {}
-    if result.errors:
-        response["errors"] = [_formatted(error) for error in _in_order(result.errors)]
-    response["data"] = result.data
-    response["extensions"] = {"position": position}
-    return response
-
-
-def _in_order(errors: Iterable[GraphQLError]) -> list[GraphQLError]:
-    return sorted(errors, key=lambda error: [str(part) for part in error.path or ()])
-
-
-def _formatted(error: GraphQLError) -> dict[str, Any]:
-    """An error as the client sees it: our own with their code, a bug without its inside."""
-    formatted: dict[str, Any] = dict(error.formatted)
-    cause = error.original_error
-    if isinstance(cause, asyncpg.UndefinedTableError):
-        cause = LogUnavailable("the read models are not built yet")
-        formatted["message"] = str(cause)
-    if isinstance(cause, ProgressError):
-        formatted["extensions"] = {"code": _code_of(cause)}
-    elif cause is not None and not isinstance(cause, GraphQLError):
-        log.error("query_failed", error=repr(cause), exc_info=cause)
-        formatted["message"] = "internal error"
-        formatted["extensions"] = {"code": "INTERNAL_ERROR"}
-    return formatted
-
-
-def _refusal(code: str, message: str) -> dict[str, Any]:
-    return {"errors": [{"message": message, "extensions": {"code": code}}], "data": None}
-
-
-def _code_of(error: ProgressError) -> str:
-    if isinstance(error, QueryError):
-        return error.code
-    return "UNAVAILABLE" if isinstance(error, LogError) else "INTERNAL_ERROR"
+    return any(isinstance(error.original_error, SWAPPED) for error in result.errors or ())

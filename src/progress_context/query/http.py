@@ -1,111 +1,192 @@
-"""`POST /graphql`, GraphiQL for browsers, and the dashboard's files."""
+"""`GET` and `POST /graphql`: GraphQL over HTTP."""
 
 from __future__ import annotations
 
-import json
-from importlib.resources import as_file, files
-from pathlib import Path
-from typing import Any
+import os
+import re
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-import msgspec
-from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+import structlog
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from progress_context import telemetry
+from progress_context import telemetry, tracing
+from progress_context.errors import ProgressError
+from progress_context.patience import Patience
+from progress_context.query import pages
+from progress_context.query.cors import PREFLIGHT, Headers, Origins
 from progress_context.query.execute import Executor
+from progress_context.query.persisted import PersistedDocuments
+from progress_context.query.responses import Reply, code_of, http_refusal, refusal
+from progress_context.query.wire import (
+    GRAPHQL,
+    JSON,
+    GraphQLRequest,
+    HttpRefusal,
+    answer_type,
+    check_content_type,
+    read_body,
+    read_query_string,
+)
 
-MAX_BODY = 256 * 1024
-JSON = {"content-type": "application/json; charset=utf-8", "cache-control": "no-store"}
-HEADERS = {
-    b"content-security-policy": b"default-src 'self'; script-src 'self'; style-src 'self';"
-    b" connect-src 'self';"
-    b" img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-}
+PATH = "/graphql"
+READ_SECONDS = 30.0
+COMPRESSED_FROM = 1_400  # bytes: what is shorter fits into one packet
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, GRAPHQL)}
+NOT_STORED = (b"cache-control", b"no-store")
+VARIES = (b"vary", b"accept, accept-encoding")
+
+log = structlog.get_logger(__name__)
 
 
-class GraphQLRequest(msgspec.Struct):
-    """The body of a GraphQL request."""
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """What the endpoint takes: bytes of a body, requests in a batch (0: none), origins of other sites."""
 
-    query: str
-    variables: dict[str, Any] | None = None
-    operationName: str | None = None  # noqa: N815 - the name of the protocol
-    extensions: dict[str, Any] | None = None
-
-
-_read = msgspec.json.Decoder(GraphQLRequest).decode
+    graphiql: bool = True
+    max_body: int = 256 * 1024
+    batch: int = 0
+    origins: tuple[str, ...] = ()
 
 
 class GraphQLHttp:
-    """GraphQL over HTTP."""
+    """GraphQL over HTTP, as an ASGI application."""
 
-    def __init__(self, executor: Executor, *, graphiql: bool) -> None:
+    def __init__(
+        self, executor: Executor, options: HttpOptions, documents: Mapping[str, str] | None = None
+    ) -> None:
         self._executor = executor
-        self._graphiql = graphiql
-
-    async def post(self, request: Request) -> Response:
-        """Answer a request; 400 when it cannot be read, 200 with `errors` when it cannot be answered."""
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY:
-                return _refuse(413, f"a request has at most {MAX_BODY:,} bytes")
-        try:
-            wanted = _read(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return _refuse(400, f"not a GraphQL request: {error}")
-        with telemetry.QUERY_SECONDS.labels(wanted.operationName or "anonymous").time():
-            answer = await self._executor.answer(wanted.query, wanted.variables, wanted.operationName)
-        return Response(json.dumps(answer, ensure_ascii=False, separators=(",", ":")), headers=JSON)
-
-    async def get(self, request: Request) -> Response:
-        """GraphiQL, for a browser."""
-        if not self._graphiql or "text/html" not in request.headers.get("accept", ""):
-            return _refuse(405, "send a POST with a JSON body", allow="POST")
-        headers = {name.decode(): value.decode() for name, value in HEADERS.items()}
-        return FileResponse(_folder() / "graphiql" / "index.html", headers=headers)
+        self._options = options
+        self._documents = PersistedDocuments(documents or {})
+        self._origins = Origins(options.origins)
+        self._patience = Patience(READ_SECONDS)
+        self._graphiql = pages.graphiql() if options.graphiql else None
 
     def routes(self) -> list[BaseRoute]:
-        """Routes to mount; the dashboard takes whatever is left."""
-        pages = StaticFiles(directory=_folder(), html=True)
-        return [
-            Route("/graphql", self.post, methods=["POST"]),
-            Route("/graphql", self.get, methods=["GET"]),
-            Route("/graphiql", _to_graphql, methods=["GET"]),
-            Route("/graphiql/", _to_graphql, methods=["GET"]),
-            Mount("/", app=SecureHeaders(pages)),
-        ]
+        """Routes to mount: this, and the pages, which take whatever is left."""
+        return [Route(PATH, self), *pages.routes()]
 
+    def endpoints(self) -> dict[str, ASGIApp]:
+        """What answers a POST, by path, without a router in between."""
+        return {PATH: self._measured}
 
-class SecureHeaders:
-    """Adds the headers that keep a page to itself."""
-
-    def __init__(self, application: ASGIApp) -> None:
-        self._application = application
+    async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started, headers = time.perf_counter(), _headers(scope)
+        with tracing.span(f"POST {PATH}", kind="server", parent=headers) as span:
+            status = await self._answer(scope, headers, receive, send)
+            span.set(status=status)
+        telemetry.observe_request(PATH, status, time.perf_counter() - started)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *HEADERS.items()]
-            await send(message)
+        headers = _headers(scope)
+        if scope["method"] == "GET" and self._graphiql and "text/html" in headers.get("accept", ""):
+            await self._graphiql(scope, receive, send)
+        else:
+            await self._answer(scope, headers, receive, send)
 
-        await self._application(scope, receive, send_with_headers)
+    async def _answer(self, scope: Scope, headers: Mapping[str, str], receive: Receive, send: Send) -> int:
+        request_id = _request_id(headers)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        told: Headers = [
+            (b"x-request-id", request_id.encode()), NOT_STORED, VARIES, *self._origins.headers(headers)
+        ]  # fmt: skip
+        if scope["method"] == "OPTIONS":
+            return await _send(send, 204, b"", [*told, *PREFLIGHT])
+        media_type = answer_type(headers.get("accept", ""))
+        reply = await self._reply(scope, headers, receive, media_type)
+        status = reply.status if media_type == GRAPHQL else reply.plain
+        if status == 405:
+            told.append((b"allow", b"GET, POST"))
+        if status == 503:
+            told.append((b"retry-after", b"1"))
+        body = reply.body
+        if len(body) >= COMPRESSED_FROM and "gzip" in headers.get("accept-encoding", ""):
+            body = zlib.compress(body, 4, 31)
+            told.append((b"content-encoding", b"gzip"))
+        return await _send(send, status, body, [TYPES[media_type or JSON], *told])
+
+    async def _reply(
+        self, scope: Scope, headers: Mapping[str, str], receive: Receive, media_type: str | None
+    ) -> Reply:
+        try:
+            if media_type is None:
+                raise HttpRefusal(406, "NOT_ACCEPTABLE", f"answers are {GRAPHQL} or {JSON}")
+            wanted = await self._read(scope, headers, receive)
+            if isinstance(wanted, GraphQLRequest):
+                return await self._execute(wanted)
+            return _together([await self._execute(each) for each in wanted])
+        except HttpRefusal as error:
+            return http_refusal(error.status, error.code, str(error))
+        except Exception:
+            log.exception("query_failed")
+            return refusal("INTERNAL_ERROR", "this is our fault; the service's log tells more")
+
+    async def _read(
+        self, scope: Scope, headers: Mapping[str, str], receive: Receive
+    ) -> GraphQLRequest | list[GraphQLRequest]:
+        if scope["method"] == "GET":
+            return read_query_string(scope["query_string"])
+        if scope["method"] != "POST":
+            raise HttpRefusal(405, "METHOD_NOT_ALLOWED", "send GET or POST")
+        check_content_type(headers)
+        return read_body(await self._body(receive), self._options.batch)
+
+    async def _body(self, receive: Receive) -> bytes:
+        try:
+            with self._patience.limit():
+                return await _read_all(receive, self._options.max_body)
+        except TimeoutError:
+            raise HttpRefusal(
+                408, "BODY_TOO_SLOW", f"the body did not arrive within {READ_SECONDS:g} s"
+            ) from None
+
+    async def _execute(self, wanted: GraphQLRequest) -> Reply:
+        name = wanted.operationName
+        try:
+            query = self._documents.text(wanted)
+        except HttpRefusal:
+            raise
+        except ProgressError as error:
+            return refusal(code_of(error), str(error))
+        with telemetry.operation_seconds(name).time(), tracing.span("graphql", operation=name):
+            return await self._executor.respond(query, wanted.variables, name)
 
 
-async def _to_graphql(_request: Request) -> Response:
-    """The page of GraphiQL has its address from the endpoint it asks."""
-    return RedirectResponse("/graphql")
+async def _read_all(receive: Receive, most: int) -> bytes:
+    """A request's body; raises HttpRefusal when it is too large or breaks off."""
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise HttpRefusal(400, "BAD_REQUEST", "the body ended before it was complete")
+        body += message.get("body", b"")
+        if len(body) > most:
+            raise HttpRefusal(413, "BODY_TOO_LARGE", f"a request has at most {most:,} bytes")
+        if not message.get("more_body", False):
+            return body
 
 
-def _folder() -> Path:
-    with as_file(files("progress_context.dashboard")) as folder:
-        return folder
+def _together(replies: list[Reply]) -> Reply:
+    """The answers of a batch, in one array."""
+    return Reply(b"[" + b",".join(reply.body for reply in replies) + b"]")
 
 
-def _refuse(status: int, message: str, **headers: str) -> Response:
-    body = json.dumps({"errors": [{"message": message}]})
-    return Response(body, status_code=status, headers=JSON | headers)
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    """The sender's name for the request, or one of ours."""
+    given = headers.get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
+
+
+async def _send(send: Send, status: int, body: bytes, headers: Headers) -> int:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
+    return status

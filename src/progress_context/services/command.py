@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from progress_context import telemetry
-from progress_context.delivery.postgres import LOG_APPENDED, Notifier
+from progress_context import logs, telemetry, tracing
 from progress_context.errors import LogError, LogUnavailable, SettingsError
 from progress_context.intake.http import Intake
 from progress_context.intake.learning_day import learning_day_in, zone_of
 from progress_context.log import migrate
 from progress_context.log.append import Appender
-from progress_context.log.database import UNAVAILABLE, Pool, acquire, in_words, open_pool
+from progress_context.log.database import UNAVAILABLE, Pool, acquire, in_words, open_pool, pool_state
 from progress_context.log.event import NewEvent, Outcome
 from progress_context.log.group_commit import GroupCommit
 from progress_context.log.profiles import Calendar
+from progress_context.services.delivering import outgoing_of
+from progress_context.services.receiving import Receiving
 from progress_context.services.server import Service
 from progress_context.settings import Settings, variable_of
 
@@ -39,19 +40,28 @@ def default_calendar(settings: Settings) -> Calendar:
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run the service until `stop` is set."""
-    telemetry.configure_logging("progress-command-service")
+    logs.configure("progress-command-service", settings.log_level)
+    tracing.configure("progress-command-service", settings.otlp_endpoint)
     pool = await open_pool(settings.database_url, "progress_command", size=6, patience=APPEND_SECONDS)
-    notifier = Notifier(pool, LOG_APPENDED)
+    telemetry.watch_pool(pool_state(pool))
+    outgoing = await outgoing_of(settings, pool)
     append = appender(pool, settings).append
 
     async def measured(events: Sequence[NewEvent]) -> list[Outcome]:
         telemetry.APPEND_GROUP_EVENTS.observe(len(events))
-        with telemetry.APPEND_SECONDS.time():
-            return await append(events)
+        links = tracing.traceparents_in(event.context for event in events)
+        with telemetry.APPEND_SECONDS.time(), tracing.span("append", links=links, events=len(events)) as span:
+            outcomes = await append(events)
+            if tracing.enabled():
+                span.set(position=max(outcome.position or 0 for outcome in outcomes))
+            return outcomes
 
-    commits = GroupCommit(
-        measured, waiting_events=settings.append_queue_events, on_appended=notifier.announce
-    )
+    def announce(position: int) -> None:
+        for way in outgoing:
+            way.announce(position)
+
+    commits = GroupCommit(measured, waiting_events=settings.append_queue_events, on_appended=announce)
+    telemetry.APPEND_LIMIT.set(settings.append_queue_events)
     telemetry.APPEND_WAITING.set_function(lambda: commits.events_waiting)
     intake = Intake(
         commits.submit,
@@ -59,13 +69,19 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         max_events=settings.max_batch_events,
         max_skew=settings.max_clock_skew,
     )
+    receiving = Receiving(settings, pool, commits.submit, stop)
+
+    async def drain() -> None:
+        await receiving.drained()
+        await commits.drained()
+
     service = Service(
         "progress-command-service",
-        intake.routes(),
-        direct=intake.endpoints(),
-        tasks=[commits.run, notifier.run],
+        [*intake.routes(), *receiving.routes],
+        direct=intake.endpoints() | receiving.endpoints,
+        tasks=[commits.run, *(way.run for way in outgoing), *receiving.tasks],
         ready=_Readiness(pool),
-        drain=commits.drained,
+        drain=drain,
     )
     try:
         await service.serve(settings.host, settings.command_port, stop)

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 from typing import cast
 
 import structlog
 
-from progress_context import telemetry
-from progress_context.delivery.postgres import LOG_APPENDED, READ_MODELS_CHANGED, Notifier, listen
+from progress_context import logs, telemetry, tracing
+from progress_context.delivery.changes import Changes
+from progress_context.delivery.postgres import READ_MODELS_CHANGED, Notifier
 from progress_context.engine.catalog import Catalog, load
 from progress_context.engine.definition import Policy
 from progress_context.engine.leases import Work
 from progress_context.engine.planned import check_planned
 from progress_context.engine.projector import Projector
+from progress_context.engine.reach import reach
 from progress_context.engine.renewal import Mode, Renewal, build_first
 from progress_context.engine.shards import reshard
 from progress_context.engine.snapshots import SnapshotKeeper
+from progress_context.engine.standing_metrics import StandingMetrics
 from progress_context.errors import CheckpointLost, LogError
 from progress_context.log import migrate
-from progress_context.log.database import Pool, acquire, open_pool, until_available
-from progress_context.services.server import Service
+from progress_context.log.database import Pool, acquire, open_pool, pool_state, until_available
+from progress_context.news.follower import LEASE, Follower
+from progress_context.services.delivering import incoming_of
+from progress_context.services.server import Service, name_of
 from progress_context.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -36,9 +40,14 @@ def catalog_of(settings: Settings, *more: Path) -> Catalog:
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run the service until `stop` is set."""
-    telemetry.configure_logging("progress-projection-service")
+    logs.configure("progress-projection-service", settings.log_level)
+    tracing.configure("progress-projection-service", settings.otlp_endpoint)
     catalog = catalog_of(settings)
-    pool = await open_pool(settings.database_url, "progress_projection", size=settings.shards + 6)
+    incoming = incoming_of(settings)
+    pool = await open_pool(settings.database_url, "progress_projection", size=settings.shards + 7)
+    telemetry.watch_pool(pool_state(pool))
+    standing = StandingMetrics(pool)
+    standing.register()
     notifier = Notifier(pool, READ_MODELS_CHANGED)
     projector = Projector(
         pool,
@@ -46,9 +55,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         page_events=settings.page_events,
         poll_seconds=settings.poll_ms / 1000,
         batch_seconds=settings.batch_seconds,
-        worker=_name_of(settings),
+        worker=name_of(settings.host, settings.projection_port),
         singles=_done_once(pool, catalog, settings),
-        on_advance=lambda advance: notifier.announce(advance.visible),
+        on_advance=lambda advance: notifier.announce_changes(
+            Changes(advance.visible, advance.upto, advance.learners)
+        ),
     )
     up = False
 
@@ -59,12 +70,18 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await projector.run()
 
     async def hear() -> None:
-        await listen(settings.database_url, "progress_projection", LOG_APPENDED, projector.wake)
+        await incoming.run(projector.wake, lambda: reach(pool))
 
     async def ready() -> str | None:
         return projector.failure() if up else "the read models are being built"
 
-    service = Service("progress-projection-service", [], tasks=[follow, hear, notifier.run], ready=ready)
+    service = Service(
+        "progress-projection-service",
+        [],
+        tasks=[follow, hear, notifier.run],
+        ready=ready,
+        measure=standing.refresh,
+    )
     try:
         await service.serve(settings.host, settings.projection_port, stop)
     finally:
@@ -74,19 +91,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 def _done_once(pool: Pool, catalog: Catalog, settings: Settings) -> dict[str, Work]:
     """What one service at a time does beside the shards and the batches."""
     work: dict[str, Work] = {"rebuild": Renewal(pool, catalog, cast("Mode", settings.rebuild)).run}
+    if settings.news_max_age:
+        work[LEASE] = Follower(pool, catalog, max_age=settings.news_max_age).run
     if settings.snapshot_events:
         keeper = SnapshotKeeper(
             pool, catalog, every_events=settings.snapshot_events, keep=settings.snapshots_kept
         )
         work["snapshots"] = lambda _token: keeper.run()
     return work
-
-
-def _name_of(settings: Settings) -> str | None:
-    """Who listens on this machine's loopback has a name of its own, for as long as it listens."""
-    if settings.host.startswith("127.") or settings.host in ("localhost", "::1"):
-        return f"{socket.gethostname()}:{settings.projection_port}"
-    return None
 
 
 async def _get_ready(pool: Pool, catalog: Catalog, shards: int) -> None:

@@ -4,32 +4,79 @@ from __future__ import annotations
 
 import asyncio
 
-from progress_context import telemetry
-from progress_context.delivery.postgres import READ_MODELS_CHANGED, listen
+from progress_context import logs, telemetry, tracing
+from progress_context.delivery.changes import read_changes
+from progress_context.delivery.postgres import READ_MODELS_CHANGED, listen_to_text
+from progress_context.engine.standing_metrics import StandingMetrics
 from progress_context.errors import LogError
-from progress_context.log.database import UNAVAILABLE, acquire, open_pool, statement
+from progress_context.log.database import UNAVAILABLE, acquire, open_pool, pool_state, statement
 from progress_context.log.profiles import Calendar
 from progress_context.query.execute import Executor
-from progress_context.query.http import GraphQLHttp
+from progress_context.query.http import GraphQLHttp, HttpOptions
+from progress_context.query.limits import Limits
+from progress_context.query.persisted import documents_in
 from progress_context.query.positions import Positions
+from progress_context.query.subscriptions.admission import OpenToAll
+from progress_context.query.subscriptions.client import Desk
+from progress_context.query.subscriptions.hub import Hub
+from progress_context.query.subscriptions.live import Live
+from progress_context.query.subscriptions.looks import Looker
+from progress_context.query.subscriptions.payloads import Composer
+from progress_context.query.subscriptions.stream import Reader
 from progress_context.services.projection import catalog_of
 from progress_context.services.server import Service
 from progress_context.settings import Settings
 
+# Plans are as good for any learner, and planning takes longer than reading; so the first plan is kept.
+SESSION = {"plan_cache_mode": "force_generic_plan"}
+STATEMENT_BYTES = 1024 * 1024
+
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run the service until `stop` is set."""
-    telemetry.configure_logging("progress-query-service")
-    pool = await open_pool(settings.database_url, "progress_query", size=8)
+    logs.configure("progress-query-service", settings.log_level)
+    tracing.configure("progress-query-service", settings.otlp_endpoint)
+    pool = await open_pool(
+        settings.database_url, "progress_query", size=8, session=SESSION, kept_bytes=STATEMENT_BYTES
+    )
+    telemetry.watch_pool(pool_state(pool))
+    standing = StandingMetrics(pool)
+    standing.register()
     positions = Positions(pool)
     default = Calendar(settings.default_time_zone, settings.default_rollover_hour)
-    executor = Executor(pool, catalog_of(settings), default, positions)
+    limits = Limits(
+        depth=settings.graphql_depth,
+        cost=settings.graphql_cost,
+        aliases=settings.graphql_aliases,
+        tokens=settings.graphql_tokens,
+    )
+    executor = Executor(
+        pool,
+        catalog_of(settings),
+        default,
+        positions,
+        limits=limits,
+        timeout=settings.graphql_seconds,
+    )
+    options = HttpOptions(
+        graphiql=settings.graphiql,
+        max_body=settings.graphql_body_bytes,
+        batch=settings.graphql_batch,
+        origins=tuple(origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()),
+    )
+    graphql = GraphQLHttp(executor, options, documents_in(settings.graphql_documents))
 
-    def hear(position: int) -> None:
-        positions.hear(position)
+    looker = Looker(pool)
+    hub = Hub(looker, Composer(executor, looker), poll_seconds=settings.live_poll_ms / 1000)
+    live = Live(_desk(settings, executor, hub, limits), options.origins)
+
+    def hear(text: str) -> None:
+        changes = read_changes(text)
+        positions.hear(changes.visible)
+        hub.hear(changes)
 
     async def follow() -> None:
-        await listen(settings.database_url, "progress_query", READ_MODELS_CHANGED, hear)
+        await listen_to_text(settings.database_url, "progress_query", READ_MODELS_CHANGED, hear)
 
     async def ready() -> str | None:
         try:
@@ -44,11 +91,26 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
     service = Service(
         "progress-query-service",
-        GraphQLHttp(executor, graphiql=settings.graphiql).routes(),
-        tasks=[follow],
+        graphql.routes(),
+        tasks=[follow, hub.run, hub.poll, live.check],
         ready=ready,
+        direct=graphql.endpoints(),
+        measure=standing.refresh,
+        lasting=live,
     )
     try:
         await service.serve(settings.host, settings.query_port, stop)
     finally:
         pool.terminate()
+
+
+def _desk(settings: Settings, executor: Executor, hub: Hub, limits: Limits) -> Desk:
+    return Desk(
+        executor,
+        Reader(executor, limits),
+        hub,
+        OpenToAll(),
+        most_operations=settings.live_operations,
+        slow_seconds=settings.live_slow_seconds,
+        init_seconds=settings.live_init_seconds,
+    )

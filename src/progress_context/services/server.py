@@ -7,9 +7,10 @@ import gc
 import resource
 import signal
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 import uvloop
@@ -22,8 +23,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from progress_context import telemetry, tracing
 from progress_context.errors import ProgressError, SettingsError
 
 Ready = Callable[[], Awaitable[str | None]]
@@ -37,26 +39,75 @@ READY_SECONDS = 4.0
 log = structlog.get_logger(__name__)
 
 
-class Direct:
-    """Hands a POST to a hot path straight to its endpoint, and everything else to the router."""
+class Lasting(Protocol):
+    """An ASGI application for connections that stay open: it ends them itself when the service does."""
 
-    def __init__(self, endpoints: Mapping[str, ASGIApp], router: ASGIApp) -> None:
+    def takes(self, scope: Scope) -> bool:
+        """Whether a connection is one of these."""
+        ...
+
+    async def close(self) -> None:
+        """Take none any more, and end those there are."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+class Direct:
+    """Hands a POST to a hot path straight to its endpoint, and everything else to the router.
+
+    The endpoints measure and trace themselves; requests to the `observed` paths of the router are done here.
+    """
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, ASGIApp],
+        router: ASGIApp,
+        observed: Collection[str] = (),
+        lasting: Lasting | None = None,
+    ) -> None:
         self._endpoints = endpoints
+        self._lasting = lasting
         self._router = router
+        self._observed = frozenset(observed)
+        for path in (*endpoints, *observed):
+            telemetry.expect_requests(path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
-            endpoint = self._endpoints.get(scope["path"], self._router)
-            await endpoint(scope, receive, send)
-        else:
-            await self._router(scope, receive, send)
+        if self._lasting is not None and self._lasting.takes(scope):
+            return await self._lasting(scope, receive, send)
+        if scope["type"] == "http":
+            endpoint = self._endpoints.get(scope["path"]) if scope["method"] == "POST" else None
+            if endpoint is not None:
+                return await endpoint(scope, receive, send)
+            if scope["path"] in self._observed:
+                return await self._observe(scope, receive, send)
+        return await self._router(scope, receive, send)
+
+    async def _observe(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started, code = time.perf_counter(), 500
+
+        async def noting(message: Message) -> None:
+            nonlocal code
+            if message["type"] == "http.response.start":
+                code = message["status"]
+            await send(message)
+
+        name = f"{scope['method']} {scope['path']}"
+        with tracing.span(name, kind="server", parent=tracing.headers(scope)) as span:
+            try:
+                await self._router(scope, receive, noting)
+            finally:
+                span.set(status=code)
+                telemetry.observe_request(scope["path"], code, time.perf_counter() - started)
 
 
 class Service:
     """One service: its routes, its background tasks, what `ready` says, what to do before the end.
 
     `ready` returns `None` or the reason why not. `drain` runs after the last request was taken.
-    `direct` are the POST endpoints, by path, that every microsecond counts for.
+    `direct` are the POST endpoints, by path, that every microsecond counts for. `measure` runs before each
+    scrape of /metrics. `lasting` takes sockets and streams.
     """
 
     def __init__(
@@ -68,8 +119,12 @@ class Service:
         ready: Ready,
         drain: Callable[[], Awaitable[None]] | None = None,
         direct: Mapping[str, ASGIApp] | None = None,
+        measure: Callable[[], Awaitable[None]] | None = None,
+        lasting: Lasting | None = None,
     ) -> None:
         self.name = name
+        self._lasting = lasting
+        self._measure = measure
         self._tasks = tasks
         self._ready = ready
         self._drain = drain
@@ -78,9 +133,10 @@ class Service:
         standard = [
             Route("/healthz", _healthy),
             Route("/readyz", self._readiness),
-            Route("/metrics", _metrics),
+            Route("/metrics", self._metrics),
         ]
-        self.application = Direct(direct or {}, Starlette(routes=[*standard, *routes]))
+        observed = {route.path for route in routes if isinstance(route, Route)}
+        self.application = Direct(direct or {}, Starlette(routes=[*standard, *routes]), observed, lasting)
 
     async def serve(self, host: str, port: int, stop: asyncio.Event) -> None:
         """Listen until `stop` is set, then finish what was begun; a dead background task ends it too."""
@@ -92,6 +148,9 @@ class Service:
                 port=port,
                 interface=Interfaces.ASGINL,
                 log_level=LogLevels.warning,
+                log_dictconfig={
+                    "loggers": {"_granian": {"propagate": True}}
+                },  # as JSON, with everything else
                 backlog=BACKLOG,
                 backpressure=MAX_CONNECTIONS,
                 http1_settings=HTTP1Settings(max_buffer_size=1 << 20),
@@ -111,6 +170,8 @@ class Service:
                 raise ProgressError(f"{self.name} cannot listen on {host}:{port}: is the port taken?")
 
     async def _finish(self, server: Server, serving: asyncio.Task[None]) -> None:
+        if self._lasting is not None:
+            await self._lasting.close()
         server.stop()
         await serving
         if self._drain is not None:
@@ -139,6 +200,11 @@ class Service:
         body = {"service": self.name, "ready": reason is None} | ({"reason": reason} if reason else {})
         return JSONResponse(body, status_code=200 if reason is None else 503)
 
+    async def _metrics(self, _request: Request) -> Response:
+        if self._measure is not None:
+            await self._measure()
+        return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
+
     async def _why_not_ready(self) -> str | None:
         """One check at a time, however many ask, and an answer in time even if the check hangs."""
         check = self._check
@@ -162,12 +228,15 @@ def refuse_taken(host: str, port: int, name: str) -> None:
             raise SettingsError(f"{name} cannot listen on {host}:{port}: {error.strerror}") from None
 
 
+def name_of(host: str, port: int) -> str | None:
+    """Who listens on this machine's loopback has a name of its own, for as long as it listens."""
+    if host.startswith("127.") or host in ("localhost", "::1"):
+        return f"{socket.gethostname()}:{port}"
+    return None
+
+
 async def _healthy(_request: Request) -> Response:
     return PlainTextResponse("ok\n")
-
-
-async def _metrics(_request: Request) -> Response:
-    return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
@@ -185,7 +254,10 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
             loop.add_signal_handler(number, stop.set)
         await main(stop)
 
-    uvloop.run(with_signals())
+    try:
+        uvloop.run(with_signals())
+    finally:
+        tracing.shutdown()
 
 
 def _allow_files(wanted: int) -> None:

@@ -1,0 +1,1 @@
+"""One SQL file for each question that the API asks."""

@@ -1,0 +1,2 @@
+-- reads: categories
+SELECT * FROM categories ORDER BY number

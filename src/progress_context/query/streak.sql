@@ -1,9 +1,0 @@
-SELECT asked.today,
-       coalesce(streak.current, 0) AS current,
-       coalesce(streak.longest, 0) AS longest,
-       streak.last_active_day AS "lastActiveDay",
-       coalesce(streak.total_active_days, 0) AS "totalActiveDays",
-       coalesce(streak.active_today, false) AS "activeToday",
-       coalesce(streak.alive, false) AS alive,
-       coalesce(streak.freezes_used, 0) AS "freezesUsed"
-  FROM asked LEFT JOIN streak ON true

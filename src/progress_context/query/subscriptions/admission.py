@@ -1,0 +1,41 @@
+"""Who may connect, and what they may ask for: one hook for sockets and streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from progress_context.query.subscriptions.protocol import Params
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client says of itself: the headers of its request, by lower-case name, and the payload of
+    `connection_init`."""
+
+    headers: Mapping[str, str]
+    payload: Mapping[str, Any]
+
+
+class Admission(Protocol):
+    """Raises TokenRefused for who may not connect, QueryError for an operation that is not allowed."""
+
+    async def connect(self, credentials: Credentials) -> object:
+        """Who it is: whatever `operate` needs to know."""
+        ...
+
+    async def operate(self, who: object, params: Params, user_id: str | None) -> None:
+        """Let an operation begin; `user_id` is the learner of a subscription, None for queries."""
+        ...
+
+
+class OpenToAll:
+    """Everyone may ask for everything."""
+
+    async def connect(self, credentials: Credentials) -> object:
+        """Nobody in particular."""
+        return None
+
+    async def operate(self, who: object, params: Params, user_id: str | None) -> None:
+        """Any operation may begin."""
