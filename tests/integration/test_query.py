@@ -3,71 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
+from desk import NOW, Desk, desk_at, event, judged
 from progress_context.engine.rebuild import rebuild
-from progress_context.log.database import Pool, open_pool
-from progress_context.log.event import NewEvent, ProfileChange
-from progress_context.log.profiles import Calendar
-from progress_context.query.execute import Executor
-from progress_context.query.positions import Positions
+from progress_context.log.database import open_pool
+from progress_context.log.event import ProfileChange
 from world import World
-
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-
-class Desk:
-    """Asks the query side about a world whose clock stands at `now`."""
-
-    def __init__(self, world: World, pool: Pool) -> None:
-        self.world = world
-        self.pool = pool
-        self.now = NOW
-        self.positions = Positions(pool, timeout=1.0, poll=0.05)
-        self.executor = Executor(pool, world.catalog, Calendar("UTC", 0), self.positions, lambda: self.now)
-
-    async def tell(self, *events: NewEvent) -> None:
-        """Append events and fold them."""
-        await self.world.append(events)
-        await self.world.catch_up()
-
-    async def ask(self, query: str, **variables: Any) -> Any:
-        """The data of an answer that has no errors."""
-        answer = await self.executor.answer(query, variables)
-        assert "errors" not in answer, answer
-        return json.loads(json.dumps(answer["data"]))
-
-    async def refused(self, query: str, **variables: Any) -> tuple[str | None, str]:
-        """(code, message) of the first error."""
-        answer = await self.executor.answer(query, variables)
-        error = answer["errors"][0]
-        return error.get("extensions", {}).get("code"), error["message"]
 
 
 @pytest.fixture
 async def desk(database_url: str) -> AsyncIterator[Desk]:
-    world = await World(database_url).open()
-    pool = await open_pool(database_url, "progress_query", size=4)
-    yield Desk(world, pool)
-    pool.terminate()
-    await world.close()
-
-
-def event(number: int, kind: str, data: dict[str, Any], *, at: datetime = NOW, **changes: Any) -> NewEvent:
-    return NewEvent(
-        "urn:test", f"e{number}", kind, 1, changes.pop("learner", "ada"), at, changes.pop("zone", None),
-        json.dumps(data), **changes,
-    )  # fmt: skip
-
-
-def judged(number: int, item: str = "apple", judgment: str = "AutoConfirmed", **changes: Any) -> NewEvent:
-    data = {"item_id": item, "judgment": judgment, "response_time_ms": 1000 + number}
-    return event(number, "learning.CorrectnessJudged", data, **changes)
+    async with desk_at(database_url) as desk:
+        yield desk
 
 
 async def test_days_come_with_zeros_and_ratios(desk: Desk) -> None:
@@ -188,17 +139,17 @@ async def test_an_answer_waits_for_the_position_asked_for(desk: Desk) -> None:
         ('{dailyStats(userId:"ada",dateRange:{from:"2026-02-02",to:"2026-01-01"}){date}}', "BAD_USER_INPUT", "after its end"),
         ('{dailyStats(userId:"ada",dateRange:{from:"1900-01-01",to:"2026-01-01"}){date}}', "BAD_USER_INPUT", "3,660 days"),
         ('{dailyStats(userId:"ada",date:"2026-01-01",dateRange:{from:"2026-01-01",to:"2026-01-01"}){date}}', "BAD_USER_INPUT", "not both"),
-        ('{dailyStats(userId:"ada",date:"2026-02-30"){date}}', None, "no date"),
-        ('{dailyStats(userId:"ada",date:20260101){date}}', None, "no date"),
+        ('{dailyStats(userId:"ada",date:"2026-02-30"){date}}', "GRAPHQL_VALIDATION_FAILED", "no date"),
+        ('{dailyStats(userId:"ada",date:20260101){date}}', "GRAPHQL_VALIDATION_FAILED", "no date"),
         ('{itemProgress(userId:"ada",first:501){totalCount}}', "BAD_USER_INPUT", "0 to 500"),
         ('{itemProgress(userId:"ada",first:-1){totalCount}}', "BAD_USER_INPUT", "0 to 500"),
         ('{itemProgress(userId:"ada",after:"%%%"){totalCount}}', "BAD_USER_INPUT", "no cursor"),
         ('{itemProgress(userId:"ada",after:"WzEsMl0="){totalCount}}', "BAD_USER_INPUT", "no cursor"),
-        ('{userSummary(userId:"ada",waitForPosition:-1){today}}', None, "no position"),
-        ("{nothing}", None, "Cannot query field"),
-        ("{", None, "Syntax Error"),
-        ("mutation{x}", None, "mutation"),
-        ("{" + "__typename " * 3000 + "}", None, "tokens"),
+        ('{userSummary(userId:"ada",waitForPosition:-1){today}}', "GRAPHQL_VALIDATION_FAILED", "no position"),
+        ("{nothing}", "GRAPHQL_VALIDATION_FAILED", "Cannot query field"),
+        ("{", "GRAPHQL_PARSE_FAILED", "Syntax Error"),
+        ("mutation{x}", "GRAPHQL_VALIDATION_FAILED", "mutation"),
+        ("{" + "__typename " * 3000 + "}", "GRAPHQL_PARSE_FAILED", "tokens"),
     ],
 )  # fmt: skip
 async def test_a_question_without_an_answer_says_why(

@@ -185,6 +185,7 @@ async def service(database_url: str, log: Path) -> AsyncGenerator[asyncio.subpro
         "PROGRESS_SHARDS": str(SHARDS),
         "PROGRESS_PROJECTION_PORT": str(choose_port(None, log.with_suffix(".port"))),
         "PROGRESS_PAGE_EVENTS": "100",
+        "PROGRESS_NEWS_MAX_AGE": "0",
     }
     argv = [sys.executable, "-m", "progress_context", "serve", "projection"]
     with log.open("wb") as output:

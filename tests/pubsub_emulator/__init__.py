@@ -7,4 +7,5 @@ PUBSUB_EMULATOR_HOST, or through an insecure channel to `address`.
 from pubsub_emulator.control import RemoteControl as RemoteControl
 from pubsub_emulator.faults import Faults as Faults
 from pubsub_emulator.process import EmulatorProcess as EmulatorProcess
+from pubsub_emulator.push import PushKey as PushKey
 from pubsub_emulator.server import Emulator as Emulator

@@ -6,16 +6,18 @@ import argparse
 import asyncio
 import json
 import signal
+from pathlib import Path
 
+from pubsub_emulator.push import PushKey
 from pubsub_emulator.server import Emulator
 
 
-async def serve(port: int, faults: dict[str, object]) -> None:
+async def serve(port: int, faults: dict[str, object], push_key: PushKey | None) -> None:
     """Serve until told to stop."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Emulator(port) as emulator:
+    async with Emulator(port, push_key) as emulator:
         emulator.broker.faults.set(**faults)
         print(emulator.address, flush=True)  # noqa: T201 - whoever started it reads the address
         await stop.wait()
@@ -26,8 +28,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="pubsub_emulator", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--faults", type=json.loads, default={}, help='switches, as {"copies": 3}')
-    arguments = parser.parse_args()
-    asyncio.run(serve(arguments.port, arguments.faults))
+    parser.add_argument("--push-key", type=Path, help="private key (PEM) that signs the tokens of pushes")
+    parser.add_argument("--push-key-id", default="push", help="kid of that key")
+    chosen = parser.parse_args()
+    push_key = PushKey(chosen.push_key.read_text(), chosen.push_key_id) if chosen.push_key else None
+    asyncio.run(serve(chosen.port, chosen.faults, push_key))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""The messages of one subscription: who may get which next, what is leased, what comes again. No I/O."""
+"""The messages of one subscription: what is leased, what is done, what comes again. No I/O."""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -12,18 +11,18 @@ from typing import Any
 from pubsub_emulator.clock import Clock
 from pubsub_emulator.delivery import Entry, Lane, Message, Stream
 from pubsub_emulator.faults import Faults
+from pubsub_emulator.queueing import Queue
 
 NEVER = float("inf")
 PUSH_BACKOFF = (0.1, 60.0)
 
-numbers = itertools.count(1)
+ack_ids = itertools.count(1)
 
 
 class Backlog:
     """All messages of a subscription that are not acknowledged, and the acknowledged that Seek may need.
 
-    An ordering key's messages go to one stream (several may be under way) or, by Pull, in one batch at a time.
-    When one of them fails, all that were delivered behind it come again, in order.
+    When a message of an ordering key fails, all that were delivered behind it come again, in order.
     """
 
     def __init__(
@@ -43,12 +42,7 @@ class Backlog:
         self._faults = faults
         self._clock = clock
         self._archive: deque[Entry] = deque()
-        self._clear()
-
-    def _clear(self) -> None:
-        self._ready: deque[Entry | Lane] = deque()
-        self._lanes: dict[str, Lane] = {}
-        self._delayed: list[tuple[float, int, Entry | Lane]] = []
+        self._queue = Queue(clock)
         self._next_deadline = NEVER
 
     def add(self, messages: Iterable[Message]) -> None:
@@ -61,77 +55,22 @@ class Backlog:
                 self._enter(message)
         self.wake()
 
-    def _enter(self, message: Message, failures: int = 0) -> None:
+    def _enter(self, message: Message) -> None:
         ordered = message.key and self.config.enable_message_ordering
-        lane = self._lane(message.key) if ordered else None
-        entry = self.entries[message.number] = Entry(message, lane)
-        entry.failures = failures
-        if lane is None:
-            self._ready.append(entry)
-        else:
-            lane.waiting.append(entry)
-            self._offer(lane)
+        entry = Entry(message, self._queue.lane(message.key) if ordered else None)
+        self.entries[message.number] = entry
+        self._queue.enter(entry)
 
-    def _lane(self, key: str) -> Lane:
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = Lane(key)
-        return lane
+    def take(self, stream: Stream | None, count: int, size: int, seconds: float) -> list[Entry]:
+        """Lease messages to a stream, or to a Pull, for so long; gives those that are to be delivered.
 
-    def _offer(self, lane: Lane) -> None:
-        """Put a lane in the queue of those who may get its next message, if anybody may."""
-        if lane.queued or not lane.waiting or lane.open_at > self._clock.now():
-            return
-        if not lane.out:
-            lane.queued = True
-            self._ready.append(lane)
-        elif lane.owner and lane.owner.open and len(lane.out) < self._faults.key_window:
-            lane.queued = True
-            lane.owner.lanes.append(lane)
-
-    def take(self, stream: Stream | None, count: int, size: int) -> list[Entry]:
-        """Up to `count` messages of `size` bytes together (the last may be larger) for a stream, or for a Pull."""
-        taken: list[Entry] = []
-        again: list[Lane] = []
-        bound = stream.lanes if stream else ()
-        while len(taken) < count and size > 0 and (bound or self._ready):
-            item = stream.lanes.popleft() if stream and bound else self._ready.popleft()
-            if type(item) is Entry:
-                if not item.acked:
-                    taken.append(item)
-                    size -= item.message.size
-            else:
-                size -= self._take_lane(item, stream, count, size, taken)
-                again.append(item)
-        for lane in again:
-            self._offer(lane)
-        return taken
-
-    def _take_lane(
-        self, lane: Lane, stream: Stream | None, count: int, size: int, taken: list[Entry]
-    ) -> int:
-        """Move messages of a lane to `taken`; gives their size."""
-        lane.queued = False
-        if lane.open_at > self._clock.now():
-            return 0
-        lane.owner = stream
-        room = min(count - len(taken), self._faults.key_window - len(lane.out))
-        used = 0
-        while lane.waiting and room > 0 and used < size:
-            entry = lane.waiting.popleft()
-            if not entry.acked:
-                lane.out.append(entry)
-                taken.append(entry)
-                used += entry.message.size
-                room -= 1
-        return used
-
-    def lease(self, taken: list[Entry], stream: Stream | None, seconds: float) -> list[Entry]:
-        """Lease messages for so long; gives those that are really delivered: all, unless some are to be dropped."""
+        They are up to `count`, of `size` bytes together (the last may be larger).
+        """
+        taken = self._queue.take(stream, count, size)
         deadline = self._clock.now() + seconds
         self._next_deadline = min(self._next_deadline, deadline)
         for entry in taken:
-            entry.ack_id = ack_id = f"{next(numbers):x}"
+            entry.ack_id = ack_id = f"{next(ack_ids):x}"
             entry.deadline = deadline
             self.leases[ack_id] = entry
             if stream:
@@ -171,10 +110,7 @@ class Backlog:
             return
         for done in entry.lane.settle():
             self._forget(done)
-        if entry.lane.out or entry.lane.waiting:
-            self._offer(entry.lane)
-        else:
-            self._lanes.pop(entry.lane.key, None)
+        self._queue.offer(entry.lane)
 
     def _forget(self, entry: Entry) -> None:
         self.entries.pop(entry.message.number, None)
@@ -209,21 +145,13 @@ class Backlog:
             return
         opens = self._clock.now() + self._backoff(entry.failures)
         if entry.lane is None:
-            self._give_back(entry, opens)
+            self._queue.give_back(entry, opens)
             return
         for follower in entry.lane.rewind(entry):
             if follower.ack_id:
                 self._release(follower)
             follower.acked = False
-        entry.lane.open_at = opens
-        heapq.heappush(self._delayed, (opens, next(numbers), entry.lane))
-        self._offer(entry.lane)
-
-    def _give_back(self, entry: Entry, opens: float) -> None:
-        if opens > self._clock.now():
-            heapq.heappush(self._delayed, (opens, next(numbers), entry))
-        else:
-            self._ready.appendleft(entry)
+        self._queue.hold_back(entry.lane, opens)
 
     def _is_dead(self, entry: Entry) -> bool:
         policy = self.config.dead_letter_policy
@@ -234,7 +162,9 @@ class Backlog:
     def _backoff(self, failures: int) -> float:
         if self.config.HasField("retry_policy"):
             policy = self.config.retry_policy
-            least, most = (d.seconds + d.nanos / 1e9 for d in (policy.minimum_backoff, policy.maximum_backoff))
+            least, most = (
+                d.seconds + d.nanos / 1e9 for d in (policy.minimum_backoff, policy.maximum_backoff)
+            )
         elif self.config.push_config.push_endpoint:
             least, most = PUSH_BACKOFF
         else:
@@ -242,20 +172,13 @@ class Backlog:
         return min(most, least * 2 ** min(failures - 1, 30))
 
     def tick(self) -> None:
-        """Let leases run out, backoffs end and old messages go."""
+        """Let leases run out and backoffs end."""
         now = self._clock.now()
-        woken = False
-        while self._delayed and self._delayed[0][0] <= now:
-            item = heapq.heappop(self._delayed)[2]
-            woken = True
-            if isinstance(item, Lane):
-                self._offer(item)
-            else:
-                self._ready.append(item)
+        ended = self._queue.tick()
         if now >= self._next_deadline:
             self._expire(now)
-            woken = True
-        if woken:
+            ended = True
+        if ended:
             self.wake()
 
     def _expire(self, now: float) -> None:
@@ -287,7 +210,7 @@ class Backlog:
             self._release(entry)
         self.entries = {}
         self._archive.clear()
-        self._clear()
+        self._queue = Queue(self._clock)
         for entry in retained:
             if entry.message.published >= instant:
                 self._enter(entry.message)
@@ -296,12 +219,10 @@ class Backlog:
         self.wake()
 
     def close(self, stream: Stream) -> None:
-        """A stream is gone: its leases run on, the lanes bound to it wait for them."""
+        """A stream is gone; its leases run on."""
         stream.open = False
         self.waiters.discard(stream.news)
-        for lane in stream.lanes:
-            lane.queued = False
-            self._offer(lane)
+        self._queue.unbind(stream)
         self.wake()
 
     def wake(self) -> None:

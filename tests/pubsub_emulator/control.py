@@ -20,13 +20,13 @@ class Control:
         self._broker = broker
 
     def command(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Do `request`: any of reset, faults, advance; answers switches and stock.
-
-        Raises TypeError for a switch that does not exist.
-        """
-        if request.get("reset"):
-            self._broker.faults.reset()
-        self._broker.faults.set(**request.get("faults", {}))
+        """Do `request`: any of reset, faults, advance; answers switches and stock, or what is wrong."""
+        try:
+            if request.get("reset"):
+                self._broker.faults.reset()
+            self._broker.faults.set(**request.get("faults", {}))
+        except ValueError as error:
+            return {"wrong": str(error)}
         if request.get("advance"):
             self._broker.clock.advance(request["advance"])
             self._broker.tick()
@@ -48,10 +48,13 @@ class RemoteControl:
         self._call = self._channel.unary_unary(METHOD)
 
     def _command(self, **request: Any) -> dict[str, Any]:
-        return json.loads(self._call(json.dumps(request).encode(), timeout=30, wait_for_ready=True))
+        answer = json.loads(self._call(json.dumps(request).encode(), timeout=30, wait_for_ready=True))
+        if "wrong" in answer:
+            raise ValueError(answer["wrong"])
+        return answer
 
     def set(self, **switches: Any) -> None:
-        """Turn fault switches, see `Faults`; the others stay."""
+        """Turn fault switches, see `Faults`; the others stay. Raises ValueError for one that does not exist."""
         self._command(faults=switches)
 
     def reset(self) -> None:

@@ -44,9 +44,9 @@ class Lane:
         self.key = key
         self.waiting: deque[Entry] = deque()
         self.out: deque[Entry] = deque()
-        self.owner: Stream | None = None  # who got `out`, and may get more meanwhile
+        self.owner: Stream | None = None  # who got `out` and may get more meanwhile; nobody else
         self.queued = False  # stands in a queue of lanes to deliver from
-        self.open_at = 0.0  # after a failure: not before the retry policy's backoff
+        self.open_at = 0.0  # after a failure: when the retry policy's backoff ends
 
     def rewind(self, entry: Entry) -> list[Entry]:
         """Take `entry` and all that were delivered behind it back; gives them, acknowledged ones included."""
@@ -70,10 +70,11 @@ class Lane:
 class Stream:
     """What one StreamingPull may still get, and the lanes that are bound to it."""
 
-    def __init__(self, seconds: float, max_messages: int, max_bytes: int) -> None:
+    def __init__(self, seconds: float, max_messages: int, max_bytes: int, key_window: int) -> None:
         self.seconds = seconds
         self.max_messages = max_messages if max_messages > 0 else 1 << 60
         self.max_bytes = max_bytes if max_bytes > 0 else 1 << 60
+        self.key_window = key_window
         self.messages = 0
         self.bytes = 0
         self.lanes: deque[Lane] = deque()

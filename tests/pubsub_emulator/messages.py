@@ -36,7 +36,9 @@ def check_name(name: str, kind: str) -> None:
 def check_publish(request: Any) -> list[int]:
     """Raise INVALID_ARGUMENT for a publish request that Google would refuse; gives the sizes of its messages."""
     if not request.messages:
-        raise invalid("The value for message_count is too small. You passed 0 in the request, but the minimum is 1.")
+        raise invalid(
+            "The value for message_count is too small. You passed 0 in the request, but the minimum is 1."
+        )
     if len(request.messages) > MOST_MESSAGES:
         raise invalid(f"The value for message_count is too large. The maximum is {MOST_MESSAGES}.")
     if request.ByteSize() > LARGEST_REQUEST:
@@ -45,22 +47,28 @@ def check_publish(request: Any) -> list[int]:
 
 
 def _check_message(message: Any) -> int:
+    size = message.ByteSize()
     attributes = message.attributes
-    if not message.data and not attributes:
-        raise invalid("One or more messages in the publish request is empty. Each message must contain either non-empty data, or at least one attribute.")
     if attributes:
-        if len(attributes) > MOST_ATTRIBUTES:
-            raise invalid(f"A message has more than {MOST_ATTRIBUTES} attributes.")
-        _check_attributes(attributes)
+        _check_attributes(attributes, size)
+    elif not message.data:
+        raise invalid(
+            "One or more messages in the publish request is empty. Each message must contain either non-empty"
+            " data, or at least one attribute."
+        )
     if len(message.ordering_key) > LONGEST_KEY:
         raise invalid(f"An ordering key is longer than {LONGEST_KEY} bytes.")
-    return message.ByteSize()
+    return size
 
 
-def _check_attributes(attributes: Any) -> None:
-    for name, value in attributes.items():
-        if not name or name[:4] == "goog" or len(name) > LONGEST_NAME or len(value) > LONGEST_VALUE:
-            raise invalid(f"The attribute {name[:20]!r} is reserved, or its key or value is too long.")
+def _check_attributes(attributes: Any, size: int) -> None:
+    if len(attributes) > MOST_ATTRIBUTES:
+        raise invalid(f"A message has more than {MOST_ATTRIBUTES} attributes.")
+    for name in attributes:
+        if not name or name[:4] == "goog" or len(name) > LONGEST_NAME:
+            raise invalid(f"The attribute key {name[:20]!r} is reserved, empty or too long.")
+    if size > LONGEST_VALUE and any(len(value) > LONGEST_VALUE for value in attributes.values()):
+        raise invalid(f"An attribute value is longer than {LONGEST_VALUE} bytes.")
 
 
 def check_ack_ids(ack_ids: Sized) -> None:

@@ -106,7 +106,9 @@ def check_mask(mask: FieldMask, changeable: set[str]) -> None:
         raise invalid("The update_mask in the request must be set, and must contain a valid field to update.")
     for path in mask.paths:
         if path.partition(".")[0] not in changeable:
-            raise invalid(f"Invalid update_mask provided in the request: '{path}' is not a known or mutable field.")
+            raise invalid(
+                f"Invalid update_mask provided in the request: '{path}' is not a known or mutable field."
+            )
 
 
 def merge(mask: FieldMask, source: Any, target: Any) -> None:

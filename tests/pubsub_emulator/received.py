@@ -7,28 +7,17 @@ from typing import Any
 from pubsub_emulator.backlog import Backlog
 from pubsub_emulator.delivery import Entry
 from pubsub_emulator.faults import Faults
-from pubsub_emulator.messages import message_class
-
-ReceivedMessage = message_class("ReceivedMessage")
 
 
-def received(leased: list[Entry], backlog: Backlog, faults: Faults) -> list[Any]:
-    """ReceivedMessages in order, or as the fault switches say: shuffled, repeated."""
+def show(leased: list[Entry], shown: Any, backlog: Backlog, faults: Faults) -> None:
+    """Add ReceivedMessages to the field `shown`, in order or as the switches say: shuffled, repeated."""
     counted = bool(backlog.config.dead_letter_policy.dead_letter_topic)
-    shown = shuffled(leased, faults) if faults.shuffle else leased
-    messages = [
-        ReceivedMessage(
-            ack_id=entry.ack_id, message=entry.message.pb, delivery_attempt=entry.failures + 1 if counted else 0
-        )
-        for entry in shown
-    ]
-    for copy in range(2, faults.copies + 1):
-        for message in messages[: len(shown)]:
-            again = ReceivedMessage()
-            again.CopyFrom(message)
-            again.ack_id += f"#{copy}"
-            messages.append(again)
-    return messages
+    entries = shuffled(leased, faults) if faults.shuffle else leased
+    for copy in range(1, faults.copies + 1):
+        mark = f"#{copy}" if copy > 1 else ""
+        for entry in entries:
+            attempt = entry.failures + 1 if counted else 0
+            shown.add(ack_id=entry.ack_id + mark, message=entry.message.pb, delivery_attempt=attempt)
 
 
 def shuffled(leased: list[Entry], faults: Faults) -> list[Entry]:

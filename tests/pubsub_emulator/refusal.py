@@ -32,8 +32,14 @@ def already_exists(resource: str) -> Refused:
     )
 
 
+def denied() -> Refused:
+    """The caller has no right to this."""
+    return Refused(StatusCode.PERMISSION_DENIED, "User not authorized to perform this action.")
+
+
 def unavailable() -> Refused:
     """Try again."""
     return Refused(
-        StatusCode.UNAVAILABLE, "The service was unable to fulfill your request. Please try again. [code=8a75]"
+        StatusCode.UNAVAILABLE,
+        "The service was unable to fulfill your request. Please try again. [code=8a75]",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import json
 from collections.abc import Callable
@@ -16,14 +15,18 @@ from pubsub_emulator.broker import Broker
 from pubsub_emulator.control import Control
 from pubsub_emulator.messages import message_class
 from pubsub_emulator.publisher import Publisher
-from pubsub_emulator.refusal import Refused, unavailable
+from pubsub_emulator.push import Pushing, PushKey
+from pubsub_emulator.refusal import Refused, denied, unavailable
 from pubsub_emulator.streams import StreamingPull
 from pubsub_emulator.subscriber import Subscriber
 
 TICK = 0.01  # seconds: how late a lease may run out
 RETENTION_TICKS = 100
 OPTIONS = (
-    ("grpc.max_receive_message_length", 24 << 20),  # what is too large is refused by the API, not the transport
+    (
+        "grpc.max_receive_message_length",
+        24 << 20,
+    ),  # what is too large is refused by the API, not the transport
     ("grpc.max_send_message_length", -1),
     ("grpc.so_reuseport", 0),
 )
@@ -51,10 +54,14 @@ SUBSCRIBER = {
 
 
 class Emulator:
-    """A Pub/Sub on a port of this machine while the `async with` block runs; `port` 0 takes a free one."""
+    """A Pub/Sub on a port of this machine while the `async with` block runs; `port` 0 takes a free one.
 
-    def __init__(self, port: int = 0) -> None:
+    Push subscriptions with an OIDC service account send tokens signed with `push_key`, and none without it.
+    """
+
+    def __init__(self, port: int = 0, push_key: PushKey | None = None) -> None:
         self.broker = Broker()
+        self._pushing = Pushing(self.broker, push_key)
         self._wanted_port = port
         self._server = grpc.aio.server(options=OPTIONS)
         self._server.add_generic_rpc_handlers(
@@ -69,13 +76,15 @@ class Emulator:
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self._wanted_port}")
         self.address = f"127.0.0.1:{self.port}"
         await self._server.start()
-        self._ticking = asyncio.create_task(self._tick())
+        self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self._pushing.run())]
+        for task in self._tasks:
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.result())  # fail aloud
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._ticking.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._ticking
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.stop(None)
 
     async def _tick(self) -> None:
@@ -107,16 +116,18 @@ class Emulator:
         )
         return grpc.method_handlers_generic_handler("google.pubsub.v1.Subscriber", handlers)
 
-    def _unary(self, call: Callable[[Any], Any], request: Any) -> grpc.RpcMethodHandler:
+    def _unary(self, call: Callable[[Any], Any], request: Any) -> Any:
         faults = self.broker.faults
         is_publish = call.__name__ == "publish"
 
         async def answer(request: Any, context: Any) -> Any:
             try:
                 await faults.hold()
+                if faults.denied:
+                    raise denied()
                 if not is_publish and faults.happens(faults.call_unavailable):
                     raise unavailable()
-                result = call(request)
+                result: Any = call(request)
                 return await result if inspect.isawaitable(result) else result
             except Refused as refused:
                 await context.abort(refused.code, refused.message)
@@ -124,7 +135,7 @@ class Emulator:
         return grpc.unary_unary_rpc_method_handler(
             answer,
             request_deserializer=request.FromString,
-            response_serializer=lambda message: message.SerializeToString(),
+            response_serializer=_serialize,
         )
 
     async def _stream(self, _requests: object, context: Any) -> None:
@@ -136,18 +147,17 @@ class Emulator:
     def _control(self) -> grpc.GenericRpcHandler:
         control = Control(self.broker)
 
-        async def answer(request: bytes, context: Any) -> bytes:
-            try:
-                return json.dumps(control.command(json.loads(request))).encode()
-            except (TypeError, KeyError) as error:
-                return await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        async def answer(request: bytes, _context: object) -> bytes:
+            return json.dumps(control.command(json.loads(request))).encode()
 
         return grpc.method_handlers_generic_handler(
             "pubsub_emulator.Control", {"Command": grpc.unary_unary_rpc_method_handler(answer)}
         )
 
 
+def _serialize(message: Any) -> bytes:
+    return message.SerializeToString()
+
+
 def _snake(call: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in call)[1:]
-
-

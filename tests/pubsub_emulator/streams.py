@@ -7,15 +7,16 @@ from typing import Any
 
 from pubsub_emulator.backlog import Backlog
 from pubsub_emulator.broker import Broker
-from pubsub_emulator.delivery import Stream
+from pubsub_emulator.delivery import Entry, Stream
 from pubsub_emulator.messages import MEGABYTE, check_ack_ids, message_class
-from pubsub_emulator.received import received
-from pubsub_emulator.refusal import invalid, not_found, unavailable
+from pubsub_emulator.received import show
+from pubsub_emulator.refusal import denied, invalid, not_found, unavailable
 from pubsub_emulator.subscriber import check_deadline
 
 MOST_MESSAGES = 500  # in one response
 MOST_BYTES = 2 * MEGABYTE
 
+StreamingPullRequest = message_class("StreamingPullRequest")
 StreamingPullResponse = message_class("StreamingPullResponse")
 
 
@@ -26,17 +27,22 @@ class StreamingPull:
         self._broker = broker
         self._faults = broker.faults
         self._context = context
-        self._ends_at = broker.clock.now() + broker.faults.stream_seconds
+        self._began = broker.clock.now()
 
     async def run(self) -> None:
         """Serve until the client goes. Raises Refused, among others UNAVAILABLE after a stream's usual life."""
         first = await self._read()
         if first is None:
             return
+        if self._faults.denied:
+            raise denied()
         backlog = self._broker.subscription(first.subscription)
         check_deadline(first.stream_ack_deadline_seconds, least=10)
         stream = Stream(
-            first.stream_ack_deadline_seconds, first.max_outstanding_messages, first.max_outstanding_bytes
+            first.stream_ack_deadline_seconds,
+            first.max_outstanding_messages,
+            first.max_outstanding_bytes,
+            self._faults.key_window,
         )
         backlog.waiters.add(stream.news)
         self._handle(first, backlog, stream)
@@ -63,12 +69,11 @@ class StreamingPull:
     async def _read(self) -> Any:
         """The next request; none when the client has no more."""
         request = await self._context.read()
-        return request if hasattr(request, "ack_ids") else None
+        return request if isinstance(request, StreamingPullRequest) else None
 
     async def _listen(self, backlog: Backlog, stream: Stream) -> None:
         while (request := await self._read()) is not None:
-            while self._faults.freeze:
-                await self._faults.hold()
+            await self._faults.thaw()
             if request.subscription:
                 raise invalid("The subscription is named in the first request of a stream only.")
             self._handle(request, backlog, stream)
@@ -81,7 +86,9 @@ class StreamingPull:
             check_ack_ids(request.ack_ids)
             backlog.acknowledge(request.ack_ids)
         by_seconds: dict[int, list[str]] = {}
-        for ack_id, seconds in zip(request.modify_deadline_ack_ids, request.modify_deadline_seconds, strict=True):
+        for ack_id, seconds in zip(
+            request.modify_deadline_ack_ids, request.modify_deadline_seconds, strict=True
+        ):
             check_deadline(seconds)
             by_seconds.setdefault(seconds, []).append(ack_id)
         for seconds, ack_ids in by_seconds.items():
@@ -95,29 +102,29 @@ class StreamingPull:
                 raise not_found(name)
             taken = self._take(backlog, stream)
             if taken:
-                await self._send(backlog, stream, taken)
+                await self._send(backlog, taken)
             else:
                 await self._wait(stream)
 
-    def _take(self, backlog: Backlog, stream: Stream) -> list[Any]:
+    def _take(self, backlog: Backlog, stream: Stream) -> list[Entry]:
         if self._faults.freeze or backlog.config.push_config.push_endpoint:
             return []
         count = min(MOST_MESSAGES, stream.max_messages - stream.messages)
-        return backlog.take(stream, count, min(MOST_BYTES, stream.max_bytes - stream.bytes))
+        size = min(MOST_BYTES, stream.max_bytes - stream.bytes)
+        return backlog.take(stream, count, size, stream.seconds)
 
-    async def _send(self, backlog: Backlog, stream: Stream, taken: list[Any]) -> None:
-        shown = backlog.lease(taken, stream, stream.seconds)
+    async def _send(self, backlog: Backlog, taken: list[Entry]) -> None:
         await self._faults.hold()
         if self._faults.happens(self._faults.stream_unavailable):
             raise unavailable()
         response = StreamingPullResponse()
         response.subscription_properties.message_ordering_enabled = backlog.config.enable_message_ordering
-        response.received_messages.extend(received(shown, backlog, self._faults))
+        show(taken, response.received_messages, backlog, self._faults)
         await self._context.write(response)
 
     async def _wait(self, stream: Stream) -> None:
         """Wait for news; wake now and then for the end of the stream's life and switches that were turned."""
-        if self._broker.clock.now() >= self._ends_at:
+        if self._broker.clock.now() >= self._began + self._faults.stream_seconds:
             raise unavailable()
         try:
             async with asyncio.timeout(0.02 if self._faults.freeze else 0.5):

@@ -7,11 +7,12 @@ from typing import Any
 
 from pubsub_emulator.backlog import Backlog
 from pubsub_emulator.broker import Broker
+from pubsub_emulator.delivery import Entry
 from pubsub_emulator.filters import compile_filter
 from pubsub_emulator.listing import page
 from pubsub_emulator.messages import MEGABYTE, check_ack_ids, check_name, message_class
 from pubsub_emulator.publisher import ACTIVE, Empty, check_mask, merge
-from pubsub_emulator.received import received
+from pubsub_emulator.received import show
 from pubsub_emulator.refusal import already_exists, invalid, not_found
 
 CHANGEABLE = {
@@ -105,19 +106,20 @@ class Subscriber:
         backlog = self._broker.subscription(request.subscription)
         if request.max_messages < 1:
             raise invalid("The value for max_messages must be greater than 0.")
-        seconds = 0.0 if request.return_immediately else PULL_SECONDS
-        taken = await self._wait(backlog, min(request.max_messages, MOST_PULLED), seconds)
-        leased = backlog.lease(taken, None, backlog.config.ack_deadline_seconds)
+        count = min(request.max_messages, MOST_PULLED)
+        taken = await self._wait(backlog, count, 0.0 if request.return_immediately else PULL_SECONDS)
         answer = message_class("PullResponse")()
-        answer.received_messages.extend(received(leased, backlog, self._broker.faults))
+        show(taken, answer.received_messages, backlog, self._broker.faults)
         return answer
 
-    async def _wait(self, backlog: Backlog, count: int, seconds: float) -> list[Any]:
+    async def _wait(self, backlog: Backlog, count: int, seconds: float) -> list[Entry]:
+        """The messages that come within so many seconds."""
         news = asyncio.Event()
         backlog.waiters.add(news)
+        deadline = backlog.config.ack_deadline_seconds
         try:
-            async with asyncio.timeout(seconds):
-                while not (taken := backlog.take(None, count, 10 * MEGABYTE)):
+            async with asyncio.timeout(seconds or None):
+                while not (taken := backlog.take(None, count, 10 * MEGABYTE, deadline)) and seconds:
                     news.clear()
                     await news.wait()
                     self._broker.subscription(backlog.config.name)

@@ -97,8 +97,6 @@ BROKEN: list[tuple[str, str, Any]] = [
     ("user.UserDeleted", "deletion_type", "robot"),
     ("ai.UsageRecorded", "tokens_used", -1),
     ("ai.UsageRecorded", "cost", -0.01),
-    ("progress.StreakUpdated", "current", -1),
-    ("progress.MilestoneAchieved", "details", []),
 ]
 
 

@@ -187,7 +187,7 @@ def test_an_unknown_type_needs_neither_time_nor_data() -> None:
     assert (parsed.occurred_at, parsed.data) == (None, "null")
 
 
-@pytest.mark.parametrize("prefix", ["learning", "algorithm", "user", "ai", "progress"])
+@pytest.mark.parametrize("prefix", ["learning", "algorithm", "user", "ai"])
 def test_the_subject_of_an_unknown_learner_type_is_a_learner(prefix: str) -> None:
     sent = unknown(type=f"{prefix}.NeverHeard")
     assert stored(sent).learner_id == "ada"

@@ -1,0 +1,1 @@
+"""Clients for live updates: WebSocket and server-sent events over plain sockets."""

@@ -1,0 +1,125 @@
+"""The law of the plan: what PostgreSQL writes in one statement is what graphql-core says, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import REGISTRY
+
+from graphql_requests import Request, requests
+from progress_context.engine.batch import run_batch
+from progress_context.feeding.simulated import to_log
+from progress_context.log.database import open_pool
+from progress_context.log.profiles import Calendar
+from progress_context.query.execute import Executor
+from progress_context.query.floats import float_text
+from progress_context.query.limits import Limits
+from progress_context.query.positions import Positions
+from progress_context.settings import Settings
+from progress_context.simulator import Simulation
+from world import World
+
+NOW = datetime(2026, 6, 1, 9, 30, tzinfo=UTC)
+LIMITS = Limits(cost=100_000, aliases=1_000)
+EXAMPLES = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+
+
+class Both:
+    """The same read models, asked with plans and without."""
+
+    def __init__(self, world: World, planned: Executor, stock: Executor, learners: list[str]) -> None:
+        self.world = world
+        self.planned = planned
+        self.stock = stock
+        self.learners = learners
+
+    async def same(self, request: Request) -> bytes:
+        """The answer that both give."""
+        planned = await self.planned.respond(request.query, request.variables)
+        stock = await self.stock.respond(request.query, request.variables)
+        assert planned == stock, request
+        return planned.body
+
+
+@pytest.fixture(scope="module")
+async def both(module_database_url: str) -> AsyncIterator[Both]:
+    world = await World(module_database_url).open()
+    simulation = Simulation(learners=3, days=120, end=date(2026, 5, 31), seed=11, items=120)
+    await to_log(simulation, Settings(database_url=module_database_url), lambda _: None)
+    await world.catch_up([5_000] * 20)
+    async with world.pool.acquire() as connection:
+        await run_batch(connection)
+    pool = await open_pool(module_database_url, "progress_query", size=4)
+    async with pool.acquire() as connection:
+        learners = [
+            row["learner_id"] for row in await connection.fetch("SELECT learner_id FROM log.learners")
+        ]
+    args = (pool, world.catalog, Calendar("Asia/Tokyo", 4), Positions(pool), lambda: NOW)
+    yield Both(world, Executor(*args, limits=LIMITS), Executor(*args, limits=LIMITS, planned=False), learners)
+    pool.terminate()
+    await world.close()
+
+
+@EXAMPLES
+@given(data=st.data())
+async def test_both_executors_answer_the_same_bytes(both: Both, data: st.DataObject) -> None:
+    schema = (await both.planned.served()).schema
+    request = data.draw(requests(schema, both.learners, sorted(both.world.catalog.models)))
+    await both.same(request)
+
+
+async def test_every_field_is_planned(both: Both) -> None:
+    """Each field of Query with all there is below it: no error, and no need for graphql-core."""
+    schema: Any = (await both.planned.served()).schema
+    planned = answers_by_plan()
+    for name, definition in schema.type_map["Query"].fields.items():
+        for arguments in _arguments(name, both):
+            request = Request(f"{{ {name}{arguments} {_everything(definition.type)} }}", {})
+            answer = msgspec.json.decode(await both.same(request))
+            assert "errors" not in answer, answer
+            planned += 1
+            assert answers_by_plan() == planned, name
+
+
+@given(st.floats(-(2.0**53), 2.0**53))
+async def test_floats_are_written_as_postgresql_writes_them(both: Both, number: float) -> None:
+    async with both.world.pool.acquire() as connection:
+        assert float_text(number) == await connection.fetchval("SELECT $1::float8::text", number)
+
+
+def answers_by_plan() -> float:
+    return REGISTRY.get_sample_value("progress_graphql_answers_total", {"executor": "planned"}) or 0
+
+
+def _arguments(name: str, both: Both) -> list[str]:
+    user = f'userId: "{both.learners[0]}"'
+    if name == "learners":
+        return ["", '(search: "1")']
+    if name == "readModel":
+        return [f'(name: "{model}", {user}, first: 5)' for model in both.world.catalog.models]
+    if name == "categoryProgress":
+        return [f"({user}, categoryType: {kind})" for kind in ("DOMAIN", "LEVEL")]
+    return [f"({user})"]
+
+
+def _everything(type_: Any) -> str:
+    while hasattr(type_, "of_type"):
+        type_ = type_.of_type
+    if hasattr(type_, "types"):
+        rows = (f"... on {row.name} {{ {_columns(row)} }}" for row in type_.types)
+        return f"{{ __typename {' '.join(rows)} }}"
+    if not hasattr(type_, "fields"):
+        return ""
+    return f"{{ {' '.join(f'{name} {_everything(f.type)}' for name, f in type_.fields.items())} }}"
+
+
+def _columns(row: Any) -> str:
+    return " ".join(f"{row.name}_{column}: {column}" for column in row.fields)
