@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: run test check format lock clean bench-ingest bench-live bench-rebuild
+.PHONY: run test check format lock clean bench-ingest bench-live bench-rebuild bench-delivery bench-query
 
 run: $(VENV)/installed
 	@exec $(BIN)/progress-context up --sample $(ARGS)
@@ -19,13 +19,13 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/unit/test_docs.py
+	$(BIN)/pytest -q tests/unit/test_docs.py tests/integration/test_schema.py
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench-ingest bench-live bench-rebuild: $(VENV)/installed-dev
+bench-ingest bench-live bench-rebuild bench-delivery bench-query: $(VENV)/installed-dev
 	$(BIN)/python -m bench.$(subst bench-,,$@) $(ARGS)
 
 lock: $(VENV)/installed-dev

@@ -22,7 +22,7 @@ console = Console(width=max(120, Console().width), highlight=False)
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One measured run: `missed` and `duplicated` compare what was acknowledged with what is there."""
+    """One measured run, of events or requests: `missed` and `duplicated` tell what is not as it should be."""
 
     events: int
     seconds: float
@@ -32,7 +32,7 @@ class Run(msgspec.Struct, frozen=True):
 
     @property
     def rate(self) -> float:
-        """Events a second."""
+        """Events or requests a second."""
         return self.events / self.seconds
 
 
@@ -77,7 +77,9 @@ class Report:
         return spread_of([ours.rate / theirs.rate for ours, theirs in pairs])
 
 
-def alternate(server: BenchServer, contenders: Sequence[Contender], rounds: int) -> dict[str, list[Run]]:
+def alternate(
+    server: BenchServer, contenders: Sequence[Contender], rounds: int, unit: str = "events"
+) -> dict[str, list[Run]]:
     """Every contender once a round, each round beginning with another one, each run on a fresh database."""
     runs: dict[str, list[Run]] = {contender.name: [] for contender in contenders}
     for number in range(rounds):
@@ -87,23 +89,23 @@ def alternate(server: BenchServer, contenders: Sequence[Contender], rounds: int)
                 run = contender.measure(url)
             runs[contender.name].append(run)
             console.print(
-                f"[dim]round {number + 1}/{rounds}  {contender.name:<48} {run.rate:>10,.0f} events/s[/]"
+                f"[dim]round {number + 1}/{rounds}  {contender.name:<48} {run.rate:>10,.0f} {unit}/s[/]"
             )
     return runs
 
 
-def show_rates(report: Report, title: str) -> None:
+def show_rates(report: Report, title: str, unit: str = "events") -> None:
     """The table of rates; what was missed or duplicated comes before how fast it was."""
     table = Table(title=title, title_justify="left")
     table.add_column("")
-    columns = ("missed", "duplicated", "events/s", "least", "most", "events a run", "ack p50 ms", "p99 ms")
+    columns = ("missed", "duplicated", f"{unit}/s", "least", "most", f"{unit} a run", "p50 ms", "p99 ms")
     for column in columns:
         table.add_column(column, justify="right")
     for name, runs in report.runs.items():
         rate = report.rate(name)
         missed, duplicated = sum(run.missed for run in runs), sum(run.duplicated for run in runs)
         if missed or duplicated:
-            report.failures.append(f"{name}: {missed:,} events missed, {duplicated:,} duplicated")
+            report.failures.append(f"{name}: {missed:,} missed, {duplicated:,} duplicated")
         table.add_row(
             name, f"{missed:,}", f"{duplicated:,}",
             f"{rate.median:,.0f}", f"{rate.least:,.0f}", f"{rate.most:,.0f}", f"{runs[0].events:,}",

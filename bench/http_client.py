@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 END_OF_HEADERS = b"\r\n\r\n"
@@ -12,11 +12,14 @@ LENGTH = b"content-length:"
 OnResponse = Callable[["Connection", int, bytes], None]
 
 
-def post(path: str, host: str, content_type: str, body: bytes) -> bytes:
+def post(
+    path: str, host: str, content_type: str, body: bytes, headers: Mapping[str, str] | None = None
+) -> bytes:
     """The bytes of a POST request."""
+    more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
     head = (
         f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: {content_type}\r\n"
-        f"content-length: {len(body)}\r\n\r\n"
+        f"content-length: {len(body)}\r\n{more}\r\n"
     )
     return head.encode() + body
 

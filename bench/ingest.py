@@ -87,7 +87,7 @@ class Appends:
                 port = service.ports["command"]
                 result = send(Load(port, str(self._ours), events, warm_up, per_request, connections, kind))
             run = _checked(url, "stored_in_log", warm_up + events, events, result.seconds)
-            unacknowledged = warm_up + events - result.stored
+            unacknowledged = warm_up + events - result.counted
             return msgspec.structs.replace(
                 run, missed=max(run.missed, unacknowledged), latency=result.latency
             )

@@ -20,11 +20,15 @@ from bench.events import read_lines
 from bench.figures import Latency, latency_of
 from bench.http_client import Connection, post
 
-STORED = b'"status":"stored"'
+STORED = '"status":"stored"'
+ONE_BY_ONE = ("application/cloudevents+json", "application/json")
 
 
 class Load(msgspec.Struct):
-    """What to send: the first `warm_up` + `events` lines of `file`; only the latter are timed."""
+    """What to send: the first `warm_up` + `events` lines of `file`; only the latter are timed.
+
+    Of the answers it counts how often they contain `counted`.
+    """
 
     port: int
     file: str
@@ -35,20 +39,22 @@ class Load(msgspec.Struct):
     content_type: str
     host: str = "127.0.0.1"
     path: str = "/events"
+    headers: dict[str, str] = {}
+    counted: str = STORED
 
 
 class LoadResult(msgspec.Struct):
-    """What came back: `stored` counts the events the service says are on disk, warm-up included."""
+    """What came back; `counted` and `statuses` include the warm-up."""
 
     seconds: float
-    stored: int
+    counted: int
     statuses: dict[int, int]
     latency: Latency
 
 
 def body_of(events: list[bytes], content_type: str) -> bytes:
     """One request body in the given media type."""
-    if content_type == "application/cloudevents+json":
+    if content_type in ONE_BY_ONE:
         (single,) = events
         return single
     if content_type == "application/x-ndjson":
@@ -59,8 +65,9 @@ def body_of(events: list[bytes], content_type: str) -> bytes:
 class ClosedLoop:
     """Sends requests over all connections until none is left."""
 
-    def __init__(self) -> None:
-        self.stored = 0
+    def __init__(self, counted: str) -> None:
+        self.counted = 0
+        self._counted = counted.encode()
         self.statuses: Counter[int] = Counter()
         self.latencies: list[float] = []
         self._connections: list[Connection] = []
@@ -103,7 +110,7 @@ class ClosedLoop:
     def _answered(self, connection: Connection, status: int, body: bytes) -> None:
         self.latencies.append(time.perf_counter() - self._sent_at.pop(connection))
         self.statuses[status] += 1
-        self.stored += body.count(STORED)
+        self.counted += body.count(self._counted)
         self._send_next(connection)
 
     def _lost(self, error: Exception) -> None:
@@ -121,7 +128,7 @@ def requests_of(load: Load) -> tuple[list[bytes], list[bytes]]:
         requests: list[bytes] = []
         while events := list(islice(part, load.per_request)):
             body = body_of(events, load.content_type)
-            requests.append(post(load.path, host, load.content_type, body))
+            requests.append(post(load.path, host, load.content_type, body, load.headers))
         return requests
 
     return made(load.warm_up), made(load.events)
@@ -131,12 +138,12 @@ async def drive(load: Load) -> LoadResult:
     """Warm up, then measure."""
     warm_up, requests = requests_of(load)
     gc.freeze()
-    loop = ClosedLoop()
+    loop = ClosedLoop(load.counted)
     await loop.open(load.host, load.port, load.connections)
     await loop.run(warm_up)
     seconds = await loop.run(requests)
     loop.close()
-    return LoadResult(seconds, loop.stored, dict(loop.statuses), latency_of(loop.latencies))
+    return LoadResult(seconds, loop.counted, dict(loop.statuses), latency_of(loop.latencies))
 
 
 def main() -> None:

@@ -15,11 +15,27 @@ from bench.database import BenchServer
 from bench.harness import console
 from bench.peers import versions_of_peers
 
-OURS = ("asyncpg", "granian", "starlette", "msgspec", "uvloop")
+OURS = (
+    "asyncpg",
+    "granian",
+    "starlette",
+    "graphql-core",
+    "msgspec",
+    "uvloop",
+    "google-cloud-pubsub",
+    "grpcio",
+)
 
 
-def about(server: BenchServer) -> dict[str, str]:
-    """Machine, versions, settings and command of this run."""
+def about(server: BenchServer, *, beside_peers: bool = True) -> dict[str, str]:
+    """Machine, versions, settings and command of this run; peers must be installed to be shown."""
+    found = _about_us(server)
+    if beside_peers:
+        found["peers"] = f"Node {_output('node', '--version')}, {versions_of_peers()}"
+    return found
+
+
+def _about_us(server: BenchServer) -> dict[str, str]:
     settings = server.settings()
     postgres = f"PostgreSQL {settings.pop('server_version')}"
     return {
@@ -31,7 +47,6 @@ def about(server: BenchServer) -> dict[str, str]:
         "server": f"{postgres}; " + ", ".join(f"{name} {value}" for name, value in settings.items()),
         "commit": _output("git", "describe", "--always", "--dirty") or "none",
         "ours": f"Python {platform.python_version()}, " + ", ".join(f"{n} {version(n)}" for n in OURS),
-        "peers": f"Node {_output('node', '--version')}, {versions_of_peers()}",
     }
 
 

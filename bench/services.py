@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -22,7 +23,14 @@ STOP_SECONDS = 30.0
 class Program:
     """`progress-context ARGUMENTS` on free ports and an existing database; a context manager."""
 
-    def __init__(self, arguments: list[str], database_url: str, ready: tuple[str, ...], log: Path) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        database_url: str,
+        ready: tuple[str, ...],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._arguments = arguments
         self._ready = ready
         self._log = log
@@ -31,6 +39,7 @@ class Program:
             **{name: value for name, value in os.environ.items() if not name.startswith("PROGRESS_")},
             **{f"PROGRESS_{name.upper()}_PORT": str(port) for name, port in self.ports.items()},
             "DATABASE_URL": database_url,
+            **(environment or {}),
         }
 
     def __enter__(self) -> Self:
@@ -78,14 +87,20 @@ def command_service(database_url: str, folder: Path) -> Program:
     return Program(["serve", "command"], database_url, ("command",), folder / "command.log")
 
 
-def query_service(database_url: str, folder: Path) -> Program:
-    """progress-query-service alone."""
-    return Program(["serve", "query"], database_url, ("query",), folder / "query.log")
+def query_service(database_url: str, folder: Path, settings: Mapping[str, str] | None = None) -> Program:
+    """progress-query-service alone, with settings of the environment."""
+    return Program(["serve", "query"], database_url, ("query",), folder / "query.log", settings)
 
 
-def whole_system(database_url: str, folder: Path) -> Program:
+def projection_service(database_url: str, log: Path, environment: Mapping[str, str]) -> Program:
+    """progress-projection-service alone, starting: nothing is waited for."""
+    return Program(["serve", "projection"], database_url, (), log, environment)
+
+
+def whole_system(database_url: str, folder: Path, environment: Mapping[str, str] | None = None) -> Program:
     """`up`: the three services and Valkey, on the benchmark's PostgreSQL."""
-    return Program(["up", "--data-dir", str(folder / "up")], database_url, SERVICES, folder / "up.log")
+    arguments = ["up", "--data-dir", str(folder / "up")]
+    return Program(arguments, database_url, SERVICES, folder / "up.log", environment)
 
 
 def _why_not(url: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,13 +38,19 @@ class Streams:
         return self.batch * 1_000 / self.interval_ms
 
 
-def measure_visible(server: BenchServer, folder: Path, streams: Streams, runs: int) -> list[StreamResult]:
+def measure_visible(
+    server: BenchServer,
+    folder: Path,
+    streams: Streams,
+    runs: int,
+    environment: Mapping[str, str] | None = None,
+) -> list[StreamResult]:
     """One system that has caught up with the history, and `runs` streams into it after a warm-up."""
     longest = [streams.warm_up_seconds] + runs * [streams.seconds]
     file, _ = write_inputs(folder, int(sum(longest) * streams.rate))
     results: list[StreamResult] = []
     with server.fresh(HISTORY) as url:
-        with whole_system(url, folder) as system:
+        with whole_system(url, folder, environment) as system:
             skip = markers = 0
             for seconds in longest:
                 stream = Stream(

@@ -17,7 +17,13 @@ HERE = Path(__file__).parent
 HOME = Path("build/peers")
 PYTHON_PACKAGES = HERE / "requirements.txt"
 PYTHON_PEERS = ("eventsourcing", "psycopg", "duckdb")
-NODE_PACKAGES = ("@event-driven-io/emmett@0.42.0", "@event-driven-io/emmett-postgresql@0.42.0")
+NODE_PACKAGES = (
+    "@event-driven-io/emmett@0.42.0",
+    "@event-driven-io/emmett-postgresql@0.42.0",
+    "postgraphile@5.1.5",
+    "node@22.23.3",  # PostGraphile needs 22; the others run on the Node.js that is there
+)
+NODE_PEERS = ("@event-driven-io/emmett-postgresql", "postgraphile", "node")
 
 
 def install() -> None:
@@ -47,14 +53,20 @@ def drive_node(program: str, **task: Any) -> dict[str, Any]:
     return _drive(["node", copied], task)
 
 
+def command_of_node(program: str, **task: Any) -> list[str]:
+    """The command that runs `program`.mjs with the Node.js among the packages until it is told to stop."""
+    copied = shutil.copy(HERE / f"{program}.mjs", HOME)
+    return [str(HOME / "node_modules/.bin/node"), str(copied), json.dumps(task)]
+
+
 def versions_of_peers() -> str:
     """Their versions as installed."""
     code = (
         f"import importlib.metadata as m;print(', '.join(f'{{n}} {{m.version(n)}}' for n in {PYTHON_PEERS}))"
     )
     python = _quietly([_python(), "-c", code]).strip()
-    package = HOME / "node_modules/@event-driven-io/emmett-postgresql/package.json"
-    return f"{python}, emmett-postgresql {json.loads(package.read_text())['version']}"
+    node = (f"{name.rpartition('/')[2]} {_version(name)}" for name in NODE_PEERS)
+    return ", ".join([python, *node])
 
 
 def connection_environment(url: str) -> dict[str, str]:
@@ -70,6 +82,10 @@ def connection_environment(url: str) -> dict[str, str]:
         "POSTGRES_ENABLE_DB_FUNCTIONS": "yes",
         "POSTGRES_POOL_SIZE": "4",
     }
+
+
+def _version(package: str) -> str:
+    return json.loads((HOME / "node_modules" / package / "package.json").read_text())["version"]
 
 
 def _python() -> Path:
