@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from prometheus_client.metrics import MetricWrapperBase
+
+from progress_context import telemetry
 from progress_context.cli import commands
-from progress_context.intake.catalogue import describe_types
+from progress_context.engine.standing_metrics import FAMILIES, UP
+from progress_context.intake.catalogue import CATALOGUE, SENT, KnownType, describe_types
 from progress_context.settings import describe
 
 DOCS = Path(__file__).parent
@@ -23,10 +27,10 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', '·') for cell in line)} |" for line in lines)
 
 
-def event_types() -> str:
+def event_types(catalogue: Mapping[tuple[str, int], KnownType]) -> str:
     """One section per event type."""
     sections: list[str] = []
-    for kind in describe_types():
+    for kind in describe_types(catalogue):
         rows = [(f"`{f.name}`", f.kind, "yes" if f.required else "") for f in kind.fields]
         fields = table(("field", "type", "required"), rows) if rows else "Its data is kept as sent."
         about = f"{kind.promise} The subject is the {kind.subject}."
@@ -50,10 +54,29 @@ def command_line() -> str:
     return table(("command", "what it does"), ((f"`{name}`", about) for name, about in commands()))
 
 
+def metrics() -> str:
+    """Every metric, by name; histograms also have `_count`, `_sum` and `_bucket`."""
+    shown = [value for value in vars(telemetry).values() if isinstance(value, MetricWrapperBase)]
+    rows = [
+        (family.name + ("_total" if family.type == "counter" else ""), family.type,
+         vars(metric)["_labelnames"], family.documentation)
+        for metric in shown
+        for family in metric.describe()
+    ]  # fmt: skip
+    rows += [(name, "gauge, from the database", labels, about) for name, about, labels, _ in FAMILIES]
+    rows.append((UP[0], "gauge, from the database", (), UP[1]))
+    return table(
+        ("metric", "kind", "labels", "meaning"),
+        ((f"`{name}`", kind, ", ".join(labels), about) for name, kind, labels, about in sorted(rows)),
+    )
+
+
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
-    "event types": ("events.md", event_types),
+    "event types": ("events.md", lambda: event_types(CATALOGUE)),
+    "events sent": ("events.md", lambda: event_types(SENT)),
     "settings": ("operations.md", settings),
     "commands": ("operations.md", command_line),
+    "metrics": ("operations.md", metrics),
 }
 
 
