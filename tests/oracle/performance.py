@@ -14,7 +14,7 @@ from oracle.recount import Recount
 from progress_context.intake.instant import read_instant
 
 RECORDED = "algorithm.ReviewRecorded"
-PERIODS = {"WEEK": 7, "MONTH": 30, "QUARTER": 90, "YEAR": 365}
+PERIODS = {"DAY": 1, "WEEK": 7, "MONTH": 30, "QUARTER": 90, "YEAR": 365}
 RETENTION = ("young_reviews", "young_passed", "mature_reviews", "mature_passed")
 TIMELINESS = ("reviews_due", "reviews_on_time")
 DAY_LATE = timedelta(hours=24)

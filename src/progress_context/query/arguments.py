@@ -70,6 +70,7 @@ def items(arguments: Arguments) -> Parameters:
     return {
         "item_ids": item_ids,
         "filter": arguments.get("filter"),
+        "search": arguments.get("search"),
         "first": first,
         "seen_at": seen_at,
         "item_id": item_id,
@@ -77,9 +78,7 @@ def items(arguments: Arguments) -> Parameters:
 
 
 def period(arguments: Arguments) -> Parameters:
-    """Which period; a day is too short for these metrics."""
-    if arguments["period"] == "DAY":
-        raise _refused("period is WEEK, MONTH, QUARTER, YEAR or ALL here; dailyStats answers for a day")
+    """Which period."""
     return {"period": arguments["period"]}
 
 

@@ -1,10 +1,10 @@
 -- name:   performance
--- about:  How well a learner did in the last week, month, quarter, year and ever, beside the time before.
+-- about:  How well a learner did in the last day, week, month, quarter, year and ever, beside the time before.
 -- kind:   view
 -- grain:  learner_key, period
 -- update: lazy
 WITH lengths (period, length) AS (
-  VALUES ('WEEK', 7), ('MONTH', 30), ('QUARTER', 90), ('YEAR', 365), ('ALL', NULL)
+  VALUES ('DAY', 1), ('WEEK', 7), ('MONTH', 30), ('QUARTER', 90), ('YEAR', 365), ('ALL', NULL)
 ), learners AS (
   SELECT learner_key, min(active_days.learning_day) FILTER (WHERE active_days.learning_day <= today) AS first_active_day
   FROM  (SELECT learner_key FROM daily_stats UNION SELECT learner_key FROM retention) AS known
