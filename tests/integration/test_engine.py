@@ -17,6 +17,7 @@ from progress_context.engine.rebuild import bring_up, rebuild
 from progress_context.engine.worker import Worker
 from progress_context.errors import CheckpointLost
 from progress_context.log.event import NewEvent
+from waiting import until
 from world import World
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -205,3 +206,20 @@ def nodes(plan: Any) -> list[dict[str, Any]]:
         return []
     own = [plan] if "Node Type" in plan else []
     return own + [node for part in plan.values() for node in nodes(part)]
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_worker_stops_even_when_it_is_woken_at_that_moment(world: World, turns: int) -> None:
+    follower = Worker(world.pool, page_events=64, poll_seconds=3_600)
+    running = asyncio.create_task(follower.run())
+    await until(lambda: _is_waiting(follower))
+    follower.wake()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    running.cancel()
+    done, _ = await asyncio.wait({running}, timeout=10)
+    assert done == {running}
+
+
+async def _is_waiting(follower: Worker) -> bool:
+    return follower.looked_at > 0

@@ -105,7 +105,8 @@ async def _listen_once(url: str, role: Role, channel: str, on_text: Callable[[st
         on_text("0")
         while not closed.is_set():
             try:
-                await asyncio.wait_for(closed.wait(), timeout=15)
+                async with asyncio.timeout(15):
+                    await closed.wait()
             except TimeoutError:
                 await connection.execute("SELECT 1", timeout=10)  # notices a half-open connection
     finally:

@@ -99,7 +99,8 @@ class Relay:
                 position, page = page[-1].position, reading.result()
             else:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), timeout=self._poll)
+                    async with asyncio.timeout(self._poll):
+                        await self._news.wait()
                 page = await self._page(position)
 
     async def _page_after(self, page: Sequence[OutgoingEvent]) -> list[OutgoingEvent]:

@@ -77,7 +77,8 @@ class Worker:
                 pause = min(pause * 2, 5.0)
             else:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), timeout=self._poll)
+                    async with asyncio.timeout(self._poll):
+                        await self._news.wait()
 
     async def catch_up(self) -> None:
         """Fold everything the log holds now."""

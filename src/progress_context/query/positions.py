@@ -50,8 +50,8 @@ class Positions:
 
     async def _sleep_or_news(self, position: int, seconds: float) -> None:
         try:
-            async with self._moved:
-                await asyncio.wait_for(self._moved.wait_for(lambda: self.newest >= position), timeout=seconds)
+            async with self._moved, asyncio.timeout(seconds):
+                await self._moved.wait_for(lambda: self.newest >= position)
         except TimeoutError:
             await self.look()
 

@@ -77,7 +77,7 @@ class Hub:
         self._learners: dict[int, Learner] = {}
         self._early: dict[int, int] = {}  # learners whose events are folded, but not visible yet
         self._visible = 0
-        self._due: set[Feed] = set()
+        self._due: dict[Feed, None] = {}  # in the order in which they came
         self._woken = asyncio.Event()
         self._poll_now = asyncio.Event()
         self._slots = asyncio.Semaphore(COMPOSED_AT_ONCE)
@@ -94,7 +94,7 @@ class Hub:
             return
         telemetry.LIVE_OPERATIONS.dec()
         feed.left = True
-        self._due.discard(feed)
+        self._due.pop(feed, None)
         if feed.learner is not None:
             feed.learner.feeds.discard(feed)
             if not feed.learner.feeds:
@@ -126,7 +126,8 @@ class Hub:
             await self._woken.wait()
             self._woken.clear()
             feeds = list(islice(self._due, POINTS_AT_ONCE))
-            self._due.difference_update(feeds)
+            for feed in feeds:
+                del self._due[feed]
             if self._due:
                 self._woken.set()
             await self._look(feeds)
@@ -135,7 +136,8 @@ class Hub:
         """Look at all learners who are watched, now and then: news may be lost."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._poll_now.wait(), timeout=self._poll_seconds)
+                async with asyncio.timeout(self._poll_seconds):
+                    await self._poll_now.wait()
             self._poll_now.clear()
             began = time.monotonic()
             try:
@@ -163,7 +165,7 @@ class Hub:
         if feed.busy:
             feed.missed = True
         else:
-            self._due.add(feed)
+            self._due[feed] = None
             self._woken.set()
 
     async def _look(self, feeds: Sequence[Feed]) -> None:
@@ -188,9 +190,8 @@ class Hub:
     def _take_in(self, feed: Feed, look: Look) -> bool:
         """What a look means for a feed; whether something has to be computed for it."""
         if look.learner_key is None:
-            self.leave(feed)
             message = f"no event of learner {feed.stream.user_id!r} has been received"
-            feed.fail(refused("LEARNER_UNKNOWN", message))
+            self._fail([feed], refused("LEARNER_UNKNOWN", message))
             return False
         self._watch(feed, look.learner_key).newest = look.newest
         after = feed.after = look.position if feed.after is None else feed.after
@@ -216,9 +217,10 @@ class Hub:
             log.warning("live_payload_failed", error=str(error))
             self._later(feeds)
         except PayloadRefused as error:
-            for feed in feeds:
-                self.leave(feed)
-                feed.fail(error.errors)
+            self._fail(feeds, error.errors)
+        except Exception as error:  # a bug ends these operations, not those of others
+            log.error("live_payload_impossible", error=repr(error), exc_info=error)
+            self._fail(feeds, refused("INTERNAL_ERROR", "internal error"))
         else:
             for feed in feeds:
                 if not feed.left:
@@ -233,6 +235,12 @@ class Hub:
             feed.give(found.payloads)
         else:
             self.written(feed)
+
+    def _fail(self, feeds: Sequence[Feed], errors: str) -> None:
+        for feed in feeds:
+            if not feed.left:
+                self.leave(feed)
+                feed.fail(errors)
 
     def _later(self, feeds: Sequence[Feed]) -> None:
         """Try again soon."""
