@@ -145,7 +145,7 @@ def test_a_second_system_is_refused_by_ports_and_by_data(scratch: Path) -> None:
         ("PROGRESS_STREAK_GRACE", "maybe", "PROGRESS_STREAK_GRACE='maybe': must be true or false"),
         ("PROGRESS_READ_MODELS", "/nowhere", "PROGRESS_READ_MODELS='/nowhere': must be an existing folder"),
         ("PROGRESS_X", "1", "PROGRESS_X is no setting; `progress-context settings` lists them"),
-        ("DATABASE_URL", "mysql://x", "DATABASE_URL='mysql://x': must begin with postgresql://"),
+        ("DATABASE_URL", "mysql://x", "DATABASE_URL=…: must begin with postgresql://"),
         ("PROGRESS_DEFAULT_TIME_ZONE", "Mars/Base", "PROGRESS_DEFAULT_TIME_ZONE='Mars/Base': "),
         ("PROGRESS_HOST", "no.such.host.invalid", "cannot listen on no.such.host.invalid"),
     ],
