@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import asyncpg
 
@@ -62,7 +62,7 @@ def settings_of(role: Role | None) -> dict[str, str]:
 async def connect(url: str, role: Role | None = None) -> asyncpg.Connection[asyncpg.Record]:
     """One connection in `role`; raises LogUnavailable when the server cannot be reached."""
     try:
-        return await asyncpg.connect(url, server_settings=settings_of(role), timeout=10)
+        return await _connect(url, server_settings=settings_of(role), timeout=10)
     except (*UNAVAILABLE, asyncpg.CannotConnectNowError) as error:
         raise LogUnavailable(f"PostgreSQL cannot be reached: {in_words(error)}") from error
 
@@ -83,6 +83,7 @@ async def open_pool(
     """
     return await asyncpg.create_pool(
         url,
+        connect=_connect,
         min_size=0,
         max_size=size,
         server_settings={**settings_of(role), **(session or {})},
@@ -92,6 +93,14 @@ async def open_pool(
         max_inactive_connection_lifetime=600,
         reset=_keep,
     )
+
+
+async def _connect(*arguments: Any, **named: Any) -> Any:
+    """As asyncpg does; raises LogUnavailable on a server that was never migrated, which lacks our roles."""
+    try:
+        return await asyncpg.connect(*arguments, **named)
+    except asyncpg.InvalidParameterValueError as error:
+        raise LogUnavailable(f"{error}; run `progress-context migrate` first") from error
 
 
 def pool_state(pool: Pool) -> dict[str, Callable[[], float]]:
@@ -104,10 +113,13 @@ async def _keep(_connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def acquire(pool: Pool) -> AsyncGenerator[Connection]:
-    """A connection of the pool; whatever says "the server is away" becomes LogUnavailable."""
+async def acquire(pool: Pool, *, patience: float | None = 10) -> AsyncGenerator[Connection]:
+    """A connection of the pool; whatever says "the server is away" becomes LogUnavailable.
+
+    So does waiting for `patience` seconds; None leaves that to the caller.
+    """
     try:
-        async with pool.acquire(timeout=10) as connection:
+        async with pool.acquire(timeout=patience) as connection:
             yield connection
     except UNAVAILABLE as error:
         raise LogUnavailable(f"PostgreSQL is not available: {in_words(error)}") from error

@@ -23,7 +23,7 @@ from progress_context.engine.snapshots import SnapshotKeeper
 from progress_context.engine.standing_metrics import StandingMetrics
 from progress_context.errors import CheckpointLost, LogError
 from progress_context.log import migrate
-from progress_context.log.database import Pool, acquire, open_pool, pool_state, until_available
+from progress_context.log.database import Pool, acquire, in_words, open_pool, pool_state, until_available
 from progress_context.news.follower import LEASE, Follower
 from progress_context.services.delivering import incoming_of
 from progress_context.services.server import Service, name_of
@@ -73,7 +73,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await incoming.run(projector.wake, lambda: reach(pool))
 
     async def ready() -> str | None:
-        return projector.failure() if up else "the read models are being built"
+        return projector.failure() if up else await _why_not_up(pool)
 
     service = Service(
         "progress-projection-service",
@@ -99,6 +99,15 @@ def _done_once(pool: Pool, catalog: Catalog, settings: Settings) -> dict[str, Wo
         )
         work["snapshots"] = lambda _token: keeper.run()
     return work
+
+
+async def _why_not_up(pool: Pool) -> str:
+    try:
+        async with acquire(pool) as connection:
+            await migrate.check(connection)
+    except LogError as error:
+        return in_words(error)
+    return "the read models are being built"
 
 
 async def _get_ready(pool: Pool, catalog: Catalog, shards: int) -> None:
