@@ -1,12 +1,13 @@
 # make run    install, start everything embedded, load a sample, serve until Ctrl-C
 # make test   install, run every test
 # make check  format, lint, types, import law, docs
+# make soak   ten minutes of load while everything is killed and frozen in turn, then a recount
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: run test check format lock clean bench-ingest bench-live bench-rebuild bench-delivery bench-query
+.PHONY: run test check soak format lock clean bench-ingest bench-live bench-rebuild bench-delivery bench-query
 
 run: $(VENV)/installed
 	@exec $(BIN)/progress-context up --sample $(ARGS)
@@ -20,6 +21,9 @@ check: $(VENV)/installed-dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/unit/test_docs.py tests/integration/test_schema.py
+
+soak: $(VENV)/installed-dev
+	@PYTHONPATH=tests exec $(BIN)/python -m soak $(ARGS)
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .

@@ -2,12 +2,15 @@
 
 locals {
   filled_in = {
-    project    = var.project
-    region     = var.region
-    image      = var.image
-    network    = google_compute_network.network.name
-    subnetwork = google_compute_subnetwork.services.name
-    redis_url  = "redis://${local.cache_address}:6379"
+    project       = var.project
+    region        = var.region
+    image         = var.image
+    network       = google_compute_network.network.name
+    subnetwork    = google_compute_subnetwork.services.name
+    redis_url     = "redis://${local.cache_address}:6379"
+    auth_jwks_url = var.auth_jwks_url
+    auth_issuer   = var.auth_issuer
+    auth_audience = var.auth_audience
   }
   services = {
     for name in ["command", "projection", "query"] :

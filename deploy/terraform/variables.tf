@@ -32,8 +32,23 @@ variable "cache_node_type" {
   default     = "SHARED_CORE_NANO"
 }
 
+variable "auth_jwks_url" {
+  description = "Keys that sign the tokens of those who ask, e.g. https://issuer.example/.well-known/jwks.json"
+  type        = string
+}
+
+variable "auth_issuer" {
+  description = "Who issues these tokens: their claim iss"
+  type        = string
+}
+
+variable "auth_audience" {
+  description = "For whom they must be: their claim aud"
+  type        = string
+}
+
 variable "query_invokers" {
-  description = "Who may call progress-query, e.g. [\"allUsers\"] behind a load balancer that authenticates"
+  description = "Who may call progress-query, e.g. [\"allUsers\"]: the service asks for tokens itself"
   type        = set(string)
   default     = []
 }

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
+    TaskID,
 )
 from rich.table import Table
 
@@ -31,6 +32,7 @@ from progress_context.commands import (
     show,
     snapshots,
     status,
+    token,
     verify,
 )
 from progress_context.commands.common import console, progress_bar, settings_with_database
@@ -65,6 +67,7 @@ app.command(report.report)
 app.command(schema.schema)
 app.command(show.show)
 app.command(status.status)
+app.command(token.token)
 app.command(verify.verify)
 
 
@@ -164,13 +167,16 @@ def xapi(
     """
     from progress_context.feeding.xapi_files import Journal, import_file
     from progress_context.local.data_dir import default_data_dir
+    from progress_context.services.development import sending_token
 
     if not files:
         raise SettingsError("name at least one file, or - for standard input")
     for file in files:
         if str(file) != "-" and not file.is_file():
             raise SettingsError(f"{file} is no file")
-    address = url or f"http://127.0.0.1:{Settings.from_environment().command_port}"
+    settings = Settings.from_environment()
+    address = url or f"http://127.0.0.1:{settings.command_port}"
+    token = sending_token(settings)
     for file in files:
         journal = Journal(data_dir or default_data_dir(), file, address)
         if from_start:
@@ -178,7 +184,11 @@ def xapi(
         with progress_bar(DownloadColumn()) as bar:
             size = file.stat().st_size if str(file) != "-" else None
             task = bar.add_task(file.name, total=size)
-            summary = import_file(file, address, journal, lambda done, t=task: bar.update(t, completed=done))
+
+            def read(done: int, task: TaskID = task) -> None:
+                bar.update(task, completed=done)
+
+            summary = import_file(file, address, journal, read, token=token)
         console.print(escape(summary.text()), highlight=False)
 
 
@@ -213,6 +223,7 @@ def simulate(
         Append them straight to the log at DATABASE_URL.
     """
     from progress_context.feeding.simulated import to_file, to_log, to_service
+    from progress_context.services.development import sending_token
     from progress_context.simulator import Simulation, expected_count
 
     last = end.date() if end else (datetime.now(UTC) - timedelta(days=1)).date()
@@ -224,7 +235,7 @@ def simulate(
             bar.update(task, completed=done)
 
         if post:
-            counts = to_service(simulation, post, report)
+            counts = to_service(simulation, post, report, sending_token(Settings.from_environment()))
         elif log:
             chosen = settings_with_database()
             counts = asyncio.run(to_log(simulation, chosen, report))

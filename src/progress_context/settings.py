@@ -16,8 +16,9 @@ PREFIX = "PROGRESS_"
 WITHOUT_PREFIX = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
 
 
-def _setting(default: Any, parse: Callable[[str], Any], about: str) -> Any:
-    return field(default=default, metadata={"parse": parse, "about": about})
+def _setting(default: Any, parse: Callable[[str], Any], about: str, *, secret: bool = False) -> Any:
+    """What may hold a secret does not show itself in a text of all settings."""
+    return field(default=default, repr=not secret, metadata={"parse": parse, "about": about})
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
@@ -85,14 +86,64 @@ class Settings:
     """All settings with their defaults; `from_environment` reads them."""
 
     database_url: str = _setting(
-        "", _url("postgresql", "postgres"), "PostgreSQL 15 or later; empty: `up` starts its own"
+        "",
+        _url("postgresql", "postgres"),
+        "PostgreSQL 15 or later; empty: `up` starts its own",
+        secret=True,
     )
     redis_url: str = _setting(
         "",
         _url("redis", "rediss", "unix"),
-        "Valkey or Redis for the response cache; empty: none, or `up` starts its own",
+        "Valkey or Redis for the response cache and rate limits; empty: none, or `up` starts its own",
+        secret=True,
     )
     host: str = _setting("127.0.0.1", str, "the address the services listen on")
+    auth: str = _setting(
+        "auto",
+        _one_of("auto", "off"),
+        "auto: those who ask show a token where tokens are configured, and without them the services listen"
+        " on the loopback address only; off: nobody is asked, wherever the services listen",
+    )
+    auth_jwks_url: str = _setting(
+        "",
+        _url("https", "http"),
+        "the public keys that sign tokens, a JSON Web Key Set (RS256, ES256, EdDSA)",
+    )
+    auth_issuer: str = _setting("", str, "who issues tokens: their claim `iss`")
+    auth_audience: str = _setting("", str, "for whom tokens must be: their claim `aud`")
+    auth_secret: str = _setting(
+        "",
+        str,
+        "secret of at least 32 bytes that signs tokens instead (HS256), for development only",
+        secret=True,
+    )
+    auth_role_claim: str = _setting("role", str, "claim with the role: learner, coach, service or operator")
+    auth_learners_claim: str = _setting("learners", str, "claim with the learners whom a coach may see")
+    auth_groups_claim: str = _setting(
+        "groups", str, "claim with the groups whom a coach may see; ids of their learners begin with `group/`"
+    )
+    auth_scope_claim: str = _setting("scope", str, "claim with the scopes; events:write is to send events")
+    token: str = _setting("", str, "token with which `import` and `simulate --post` send events", secret=True)
+    rate_limit: int = _setting(
+        100, _whole(0, 10_000_000), "requests a minute of a learner or coach; 0: no limit"
+    )
+    rate_limit_service: int = _setting(
+        6_000, _whole(0, 10_000_000), "requests a minute of a token with the role service; 0: no limit"
+    )
+    rate_limit_operator: int = _setting(
+        1_000, _whole(0, 10_000_000), "requests a minute of an operator; 0: no limit"
+    )
+    rate_limit_anonymous: int = _setting(
+        0,
+        _whole(0, 10_000_000),
+        "requests a minute of an address where nobody is asked who they are; 0: no limit",
+    )
+    https_seconds: int = _setting(
+        0,
+        _whole(0, 10**9),
+        "seconds for which browsers shall ask over TLS only (Strict-Transport-Security), where TLS ends in"
+        " front; 0: they are not told",
+    )
     command_port: int = _setting(8401, _whole(1, 65535), "port of progress-command-service")
     query_port: int = _setting(8400, _whole(1, 65535), "port of progress-query-service and the dashboard")
     projection_port: int = _setting(8402, _whole(1, 65535), "port of progress-projection-service")
@@ -190,6 +241,24 @@ class Settings:
     graphql_documents: Path | None = _setting(
         None, _folder, "folder with GraphQL documents, *.graphql, that clients may name by `documentId`"
     )
+    cache: str = _setting(
+        "redis",
+        _one_of("off", "memory", "redis"),
+        "keep GraphQL answers nowhere (off), in the process (memory), or in Redis too if REDIS_URL names one",
+    )
+    cache_memory_mb: int = _setting(64, _whole(1, 65_536), "megabytes of answers kept in each query process")
+    cache_trust_ms: int = _setting(
+        1_000,
+        _whole(0, 10_000),
+        "milliseconds for which the version of a learner is trusted once read, unless news come; 0: it is"
+        " read for every request",
+    )
+    cache_redis_ms: int = _setting(
+        50, _whole(1, 1_000), "milliseconds that Redis may take, before an answer is computed instead"
+    )
+    cache_ahead: int = _setting(
+        1_000, _whole(0, 100_000), "learners asked about lately whose answers are computed ahead; 0: none"
+    )
     cors_origins: str = _setting(
         "", str, "origins, separated by commas, whose pages may ask GraphQL, or * for all; empty: none"
     )
@@ -207,7 +276,14 @@ class Settings:
     live_init_seconds: int = _setting(
         10, _whole(1, 60), "seconds in which a WebSocket must send its connection_init"
     )
-    graphiql: bool = _setting(True, _flag, "serve GraphiQL at /graphql to browsers")
+    graphiql: bool | None = _setting(
+        None,
+        _flag,
+        "serve GraphiQL at /graphql to browsers; empty: only on the loopback address without authentication",
+    )
+    introspection: bool | None = _setting(
+        None, _flag, "answer questions about the schema itself; empty: as GraphiQL by default"
+    )
     log_level: str = _setting(
         "info", _one_of("debug", "info", "warning", "error"), "the least important log lines that are written"
     )

@@ -86,6 +86,27 @@ QUERY_ANSWERS = Counter(
     "GraphQL answers, by what executed them: one planned statement, or graphql-core",
     ["executor"],
 )
+CACHE_REQUESTS = Counter(
+    "progress_cache_requests_total",
+    "Answers looked for in the response cache, by layer (memory, redis) and outcome (hit, miss)",
+    ["layer", "outcome"],
+)
+CACHE_VERSIONS = Counter(
+    "progress_cache_versions_total",
+    "Versions of learners that requests needed: read from the database, or trusted for a moment",
+    ["source"],
+)
+CACHE_BYTES = Gauge("progress_cache_bytes", "Bytes of answers kept in this process")
+CACHE_EVICTIONS = Counter("progress_cache_evictions_total", "Answers that had to make room for others")
+CACHE_SHARED = Counter(
+    "progress_cache_shared_total", "Requests that waited for an answer somebody else was having computed"
+)
+CACHE_REDIS_ERRORS = Counter(
+    "progress_cache_redis_errors_total",
+    "Requests to Redis that failed: slow, failed, refused (a write), damaged (a value)",
+    ["kind"],
+)
+CACHE_AHEAD = Counter("progress_cache_ahead_total", "Answers computed ahead, before somebody asked")
 LIVE_CLIENTS = Gauge(
     "progress_live_clients",
     "Clients with live updates connected, by transport (websocket, sse)",
@@ -100,6 +121,12 @@ LIVE_COMPUTED = Counter(
 LIVE_SENT = Counter("progress_live_payloads_sent_total", "Payloads of subscriptions written to clients")
 LIVE_CLOSED = Counter(
     "progress_live_closed_total", "Sockets closed by the service, by the code of the protocol", ["code"]
+)
+RATE_LIMITED = Counter(
+    "progress_rate_limited_total", "GraphQL requests refused because there were too many, by role", ["role"]
+)
+RATE_LIMITER_ALONE = Counter(
+    "progress_rate_limiter_alone_total", "Times that this process began to count alone, without Redis"
 )
 POOL_CONNECTIONS = Gauge(
     "progress_pool_connections", "Connections to PostgreSQL: open, idle, and at most (max)", ["state"]

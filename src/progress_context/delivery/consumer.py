@@ -67,6 +67,7 @@ class PubsubConsumer:
         self._outstanding = Outstanding(lease_seconds)
         self._arrived = asyncio.Event()
         self._durable = 0
+        self._has_failed = False  # a call since the last pause
         self._client: SubscriberAsyncClient
 
     async def run(self, on_news: OnNews, reach: GetReach) -> None:
@@ -124,15 +125,19 @@ class PubsubConsumer:
             on_news(newest)
 
     async def _settle(self, reach: GetReach) -> None:
+        waits = pauses()
         while True:
             await self._arrived.wait()
+            self._has_failed = False
             with suppress(LogUnavailable):  # what we hold is kept until the database is back
                 await self._settle_once(reach)
             await self._extend()
             telemetry.MESSAGES_OUTSTANDING.set(len(self._outstanding))
             if not self._outstanding:
                 self._arrived.clear()
-            await asyncio.sleep(self._settle_seconds)
+            if not self._has_failed:
+                waits = pauses()
+            await asyncio.sleep(next(waits) if self._has_failed else self._settle_seconds)
 
     async def _settle_once(self, reach: GetReach) -> None:
         if self._outstanding.newest > self._durable:
@@ -176,7 +181,9 @@ class PubsubConsumer:
             await call
         except GoogleAPICallError as error:
             log.warning("messages_not_settled", code=code_of(error), error=error.message)
-            return is_refusal(error)
+            if not is_refusal(error):
+                self._has_failed = True
+                return False
         return True
 
 

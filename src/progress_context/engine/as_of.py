@@ -20,11 +20,12 @@ from progress_context.log.database import Connection, fetch_one, statement
 LEARNER = "$1"
 STATEMENTS_KEPT = 1_000
 # A learner's events are found by the learner, wherever they lie in the log; such plans are as good for any
-# learner, and making one takes as long as the answer.
+# learner, and making one takes as long as the answer. But where no snapshot helps, because everything that
+# had happened is folded anew, a plan must know how much that is.
 PLAN_FOR_ONE_LEARNER = """
     SELECT set_config('random_page_cost', '1.1', true),
            set_config('max_parallel_workers_per_gather', '0', true),
-           set_config('plan_cache_mode', 'force_generic_plan', true)
+           set_config('plan_cache_mode', $1, true)
 """
 
 
@@ -125,10 +126,12 @@ class AsOf:
         if point.happened_by or self._history(0, None, False).reads_asked(relations):
             values.append(point.at)
 
+        plans = "force_custom_plan" if point.happened_by else "force_generic_plan"
+
         async def ask(base: Base | None) -> Answer:
             sql = self._statement(question, relations, len(arguments), point.happened_by, base)
             async with connection.transaction():
-                await connection.execute(PLAN_FOR_ONE_LEARNER)
+                await connection.execute(PLAN_FOR_ONE_LEARNER, plans)
                 return Answer(await connection.fetch(sql, *values), base.position if base else None)
 
         try:

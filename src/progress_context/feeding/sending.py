@@ -24,13 +24,16 @@ _read_answer = msgspec.json.Decoder(Answer).decode
 class Sender:
     """A kept-alive connection to progress-command-service; use as a context manager."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str = "") -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise IntakeError(0, "bad_url", f"{url!r} is no address such as http://127.0.0.1:8401")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname, parts.port, timeout=60)
         self._url = url
+        self._headers = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
+        if token:
+            self._headers["authorization"] = f"Bearer {token}"
 
     def __enter__(self) -> Self:
         return self
@@ -62,8 +65,7 @@ class Sender:
                 raise IntakeError(status, "refused", text.decode(errors="replace"))
 
     def _post(self, path: str, body: bytes) -> tuple[int, bytes, float]:
-        headers = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
-        self._connection.request("POST", path, body=body, headers=headers)
+        self._connection.request("POST", path, body=body, headers=self._headers)
         response = self._connection.getresponse()
         return response.status, response.read(), float(response.getheader("retry-after", "1"))
 

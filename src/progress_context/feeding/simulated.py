@@ -34,10 +34,10 @@ def to_file(simulation: Simulation, file: BinaryIO, report: Report) -> Counter[s
     return counts
 
 
-def to_service(simulation: Simulation, url: str, report: Report) -> Counter[str]:
+def to_service(simulation: Simulation, url: str, report: Report, token: str = "") -> Counter[str]:
     """POST to progress-command-service in batches; counts the outcomes."""
     counts: Counter[str] = Counter()
-    with Sender(url) as sender:
+    with Sender(url, token) as sender:
         for lines in _batches(events(simulation), BATCH):
             answer = sender.send_lines("/events", lines)
             counts.update(

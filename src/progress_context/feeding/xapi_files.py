@@ -84,7 +84,13 @@ class Journal:
 
 
 def import_file(
-    file: Path, url: str, journal: Journal, on_bytes: Callable[[int], None], *, batch: int = BATCH
+    file: Path,
+    url: str,
+    journal: Journal,
+    on_bytes: Callable[[int], None],
+    *,
+    batch: int = BATCH,
+    token: str = "",
 ) -> Summary:
     """Send all statements of `file` that the journal does not know of to the service at `url`.
 
@@ -95,7 +101,7 @@ def import_file(
     summary = Summary()
     done = journal.done()
     summary.counts["resumed"] = done
-    with Sender(url) as sender, _opened(file) as (stream, position):
+    with Sender(url, token) as sender, _opened(file) as (stream, position):
         statements = _statements(stream)
         line = sum(1 for _ in islice(statements, done))
         for lines in _batches(statements, batch):

@@ -19,6 +19,7 @@ from progress_context.intake.body import BodyReader, Headers
 from progress_context.intake.documents import split_array, split_lines
 from progress_context.intake.envelope import Parsed, invalid_line
 from progress_context.intake.modes import LINES, decode_events, limited, media_type, unsupported
+from progress_context.intake.senders import Senders
 from progress_context.intake.trace_context import with_trace
 from progress_context.intake.xapi import map_statement, read_statement
 from progress_context.log.event import NewEvent, Outcome, Status
@@ -62,8 +63,10 @@ class Intake:
         max_skew: timedelta,
         read_seconds: float = 60.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        senders: Senders | None = None,
     ) -> None:
         self._submit = submit
+        self._senders = senders or Senders()
         self._max_events = max_events
         self._max_skew = max_skew
         self._bodies = BodyReader(max_body, read_seconds)
@@ -85,6 +88,8 @@ class Intake:
         return [Route(path, serve, methods=["POST"]) for path, serve in self.endpoints().items()]
 
     async def _answer(self, decode: Decode, headers: Headers, receive: Receive) -> Response:
+        if (refusal := await self._senders.refuse(headers)) is not None:
+            return refusal
         body = await self._bodies.read(headers, receive)
         parsed, single = decode(headers, body)
         return respond(await self._append(parsed, len(body), headers), single=single)

@@ -35,9 +35,15 @@ UNAVAILABLE: tuple[type[BaseException], ...] = (
     asyncpg.InternalClientError,  # a connection that broke off in the middle of an answer
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.PostgresSystemError,
 )
+
+
+# For sessions of services that write: one that hangs in the middle of a transaction, its machine paused or
+# cut off, must not keep others from the rows it has locked for longer than leases last.
+LETTING_GO = {"idle_in_transaction_session_timeout": "5s"}
 
 
 @cache

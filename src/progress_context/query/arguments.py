@@ -98,6 +98,14 @@ def learners(arguments: Arguments) -> Parameters:
     return {"search": arguments.get("search"), "first": first}
 
 
+def events(arguments: Arguments) -> Parameters:
+    """Which events of the log."""
+    first = _within("first", _or(arguments.get("first"), 50), 0, MAX_PAGE)
+    return {name: arguments.get(name) for name in ("userId", "type", "before", "recordedBy")} | {
+        "first": first
+    }
+
+
 def day_count(parameters: Parameters, default: int) -> int:
     """How many days a range has; `default` where its ends are null."""
     first, last = parameters["day_from"], parameters["day_to"]

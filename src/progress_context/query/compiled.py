@@ -10,6 +10,7 @@ from graphql import OperationDefinitionNode
 from graphql.execution.values import get_variable_values
 
 from progress_context.errors import LogUnavailable, QueryError
+from progress_context.query.cache_bounds import Keepable, keepable
 from progress_context.query.documents import Document
 from progress_context.query.outline import Bound, Outline, outline, shape_variables
 from progress_context.query.plan import Plan, plan
@@ -32,13 +33,14 @@ class Request:
     """An operation with the values of one request.
 
     `plan` can answer it from the values in `complete`: then nothing in it fails, and nothing is past. `cost`
-    is 0 where the request makes no sense.
+    is 0 where the request makes no sense. Without `about` its answer must not be kept.
     """
 
     plan: Plan | None = None
     complete: Sequence[Bound] = ()
     wait_for: int = 0
     cost: int = 0
+    about: Keepable | None = None
 
 
 class Compiled:
@@ -63,7 +65,8 @@ class Compiled:
         complete = [each for each in bound if each is not None]
         whole = len(complete) == len(bound) and not any(each.past for each in complete)
         wait_for = max((each.wait_for for each in complete), default=0)
-        return Request(shape.plan if whole else None, complete, wait_for, shape.outline.cost(bound))
+        about = keepable(shape.outline, complete) if len(complete) == len(bound) else None
+        return Request(shape.plan if whole else None, complete, wait_for, shape.outline.cost(bound), about)
 
     def _values(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         """The values of the variables; graphql-core reads the unusual, such as a number for an ID."""

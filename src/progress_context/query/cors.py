@@ -28,6 +28,9 @@ class Origins:
         told = b"*" if "*" in self._allowed else origin.encode("latin-1")
         return [
             (b"access-control-allow-origin", told),
-            (b"access-control-expose-headers", b"x-request-id"),
+            (
+                b"access-control-expose-headers",
+                b"x-request-id, ratelimit, ratelimit-policy, retry-after, www-authenticate",
+            ),
             (b"vary", b"origin"),
         ]

@@ -15,8 +15,10 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     parse,
+    specified_rules,
     validate,
 )
+from graphql import NoSchemaIntrospectionCustomRule as NoIntrospection
 
 from progress_context.errors import QueryError
 from progress_context.query.limits import Limits, check
@@ -57,6 +59,7 @@ class Documents:
     def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
         self._schema = schema
         self._limits = limits
+        self._rules = specified_rules if limits.introspection else (*specified_rules, NoIntrospection)
         self._kept: OrderedDict[str, Document] = OrderedDict()
 
     def get(self, text: str) -> Document:
@@ -78,7 +81,7 @@ class Documents:
             node = parse(text, max_tokens=self._limits.tokens)
         except GraphQLError as error:
             return Document(empty, (error,), "GRAPHQL_PARSE_FAILED")
-        if errors := validate(self._schema, node):
+        if errors := validate(self._schema, node, self._rules):
             return Document(empty, tuple(errors), "GRAPHQL_VALIDATION_FAILED")
         operations, fragments = _definitions(node)
         try:

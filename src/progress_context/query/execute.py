@@ -15,11 +15,16 @@ from graphql import ExecutionResult
 from progress_context import telemetry
 from progress_context.engine.catalog import Catalog
 from progress_context.errors import LogUnavailable, ProgressError, QueryError
-from progress_context.log.database import Pool, acquire
+from progress_context.log.database import Pool, acquire, fetch_one
 from progress_context.log.profiles import Calendar
+from progress_context.patience import Patience
+from progress_context.principal import EVERYBODY, Principal
+from progress_context.query.cache import Asked, Cache
+from progress_context.query.cache_entries import identity_of
 from progress_context.query.compiled import Request, compiled, within
 from progress_context.query.documents import Document, Documents
 from progress_context.query.limits import Limits
+from progress_context.query.plan import Given
 from progress_context.query.plan_sql import BROKEN
 from progress_context.query.positions import Positions
 from progress_context.query.responses import (
@@ -31,7 +36,7 @@ from progress_context.query.responses import (
     stock_reply,
 )
 from progress_context.query.served import Served, look
-from progress_context.query.snapshot import ServedAnew, snapshot
+from progress_context.query.snapshot import BATCH_SECONDS, ServedAnew, snapshot
 from progress_context.query.stock import execute_stock
 
 ATTEMPTS = 3
@@ -52,12 +57,14 @@ class _State:
 
     served: Served
     documents: Documents
+    identity: bytes
 
 
 class Executor:
     """Executes requests against the read models. `files` are the read models of this process's files.
 
-    `clock` gives the moment asked about, `timeout` are seconds. Without `planned` only graphql-core answers.
+    `clock` gives the moment asked about, `timeout` are seconds. Without `planned` only graphql-core answers,
+    without `cache` no answer is kept.
     """
 
     def __init__(
@@ -70,7 +77,9 @@ class Executor:
         *,
         limits: Limits | None = None,
         timeout: float = 10.0,
+        batch_seconds: float = BATCH_SECONDS,
         planned: bool = True,
+        cache: Cache | None = None,
     ) -> None:
         self._pool = pool
         self._files = files
@@ -79,25 +88,41 @@ class Executor:
         self._clock = clock
         self._limits = limits or Limits()
         self._timeout = timeout
+        self._batch_seconds = batch_seconds
+        self._patience = Patience(timeout)
         self._planned = planned
+        self._cache = cache
         self._state: _State | None = None
         self._renewing = asyncio.Lock()
 
     async def answer(
-        self, query: str, variables: dict[str, Any] | None = None, operation_name: str | None = None
+        self,
+        query: str,
+        variables: dict[str, Any] | None = None,
+        operation_name: str | None = None,
+        reader: Principal = EVERYBODY,
     ) -> dict[str, Any]:
         """A GraphQL response as values: `data`, `errors`, and in `extensions` position and cost."""
-        return msgspec.json.decode((await self.respond(query, variables, operation_name)).body)
+        return msgspec.json.decode((await self.respond(query, variables, operation_name, reader)).body)
 
     async def respond(
-        self, query: str, variables: dict[str, Any] | None = None, operation_name: str | None = None
+        self,
+        query: str,
+        variables: dict[str, Any] | None = None,
+        operation_name: str | None = None,
+        reader: Principal = EVERYBODY,
+        *,
+        fresh: bool = False,
     ) -> Reply:
-        """A GraphQL response as bytes; nothing is raised."""
+        """A GraphQL response as bytes, with what `reader` may see; nothing is raised.
+
+        With `fresh` the cache is left alone.
+        """
         try:
             for _ in range(ATTEMPTS):
                 state = self._state or await self._renewed(None)
                 try:
-                    return await self._respond(state, query, variables or {}, operation_name)
+                    return await self._respond(state, query, variables or {}, operation_name, reader, fresh)
                 except (ServedAnew, *SWAPPED):
                     await self._renewed(state)
             raise LogUnavailable("the read models are being exchanged; ask again")
@@ -109,7 +134,13 @@ class Executor:
         return (self._state or await self._renewed(None)).served
 
     async def _respond(
-        self, state: _State, query: str, variables: dict[str, Any], operation_name: str | None
+        self,
+        state: _State,
+        query: str,
+        variables: dict[str, Any],
+        operation_name: str | None,
+        reader: Principal,
+        fresh: bool,
     ) -> Reply:
         document = state.documents.get(query)
         if document.errors:
@@ -118,21 +149,39 @@ class Executor:
         within(request.cost, self._limits.cost)
         if request.wait_for:
             await self._positions.wait_for(request.wait_for)
-        if self._planned and (reply := await self._by_plan(state.served, request)) is not None:
-            PLANNED.inc()
-            return reply
-        STOCK.inc()
-        return await self._by_stock(state.served, document, operation_name, variables, request.cost)
 
-    async def _by_plan(self, served: Served, request: Request) -> Reply | None:
+        async def computed() -> Reply:
+            if self._planned and (reply := await self._by_plan(state.served, request, reader)) is not None:
+                PLANNED.inc()
+                return reply
+            STOCK.inc()
+            return await self._by_stock(
+                state.served, document, operation_name, variables, request.cost, reader
+            )
+
+        if self._cache is None or request.about is None or fresh:
+            return await computed()
+        if not all(map(reader.may_see, request.about.users)):  # the cache tells who exists, by its speed
+            return await computed()
+        asked = Asked(
+            state.identity, state.served.versions, query, operation_name, variables, reader,
+            request.about, request.wait_for, request.cost,
+            again=lambda: self.respond(query, variables, operation_name, reader),
+        )  # fmt: skip
+        return await self._cache.answer(asked, computed)
+
+    async def _by_plan(self, served: Served, request: Request, reader: Principal) -> Reply | None:
         """The answer of one statement; None when there is something that only the other executor can say."""
         plan = request.plan
         if plan is None:
             return None
-        values = plan.values(request.complete, self._clock())
+        values = plan.values(Given(request.complete, self._clock(), reader.sight))
         try:
-            async with acquire(self._pool) as connection:
-                row = await self._in_time(connection.fetchrow(plan.sql, *values, timeout=self._timeout))
+            with self._patience.limit():
+                async with acquire(self._pool, patience=None) as connection:
+                    row = await fetch_one(connection, plan.sql, *values)
+        except TimeoutError:
+            raise self._too_slow() from None
         except asyncpg.DataError:
             return None
         if row["versions"] != served.versions:
@@ -142,12 +191,6 @@ class Executor:
             return None
         return planned_reply(data, row["position"], request.cost)
 
-    async def _in_time(self, fetching: Any) -> Any:
-        try:
-            return await fetching
-        except TimeoutError:
-            raise self._too_slow() from None
-
     async def _by_stock(
         self,
         served: Served,
@@ -155,11 +198,12 @@ class Executor:
         operation_name: str | None,
         variables: dict[str, Any],
         cost: int,
+        reader: Principal,
     ) -> Reply:
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                snapshot(self._pool, served, self._clock()) as seen,
+                snapshot(self._pool, served, self._clock(), reader, self._batch_seconds) as seen,
             ):
                 result = await execute_stock(document, operation_name, variables, seen)
         except TimeoutError:
@@ -179,7 +223,7 @@ class Executor:
             if self._state is None or self._state is old:
                 async with acquire(self._pool) as connection:
                     served = await look(connection, self._files, self._default)
-                self._state = _State(served, Documents(served.schema, self._limits))
+                self._state = _State(served, Documents(served.schema, self._limits), identity_of(served))
             return self._state
 
 

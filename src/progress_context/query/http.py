@@ -14,10 +14,18 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from progress_context import telemetry, tracing
-from progress_context.errors import ProgressError
+from progress_context.errors import ProgressError, TokenRefused
 from progress_context.patience import Patience
 from progress_context.query import pages
+from progress_context.query.cache_http import (
+    NOT_STORED,
+    send_not_modified,
+    still_holds,
+    validators,
+    wants_fresh,
+)
 from progress_context.query.cors import PREFLIGHT, Headers, Origins
+from progress_context.query.door import RATE_HEADERS, RATE_LIMITED, UNAUTHENTICATED, Door, Visitor
 from progress_context.query.execute import Executor
 from progress_context.query.persisted import PersistedDocuments
 from progress_context.query.responses import Reply, code_of, http_refusal, refusal
@@ -26,6 +34,7 @@ from progress_context.query.wire import (
     JSON,
     GraphQLRequest,
     HttpRefusal,
+    address_of,
     answer_type,
     check_content_type,
     read_body,
@@ -37,8 +46,7 @@ READ_SECONDS = 30.0
 COMPRESSED_FROM = 1_400  # bytes: what is shorter fits into one packet
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, GRAPHQL)}
-NOT_STORED = (b"cache-control", b"no-store")
-VARIES = (b"vary", b"accept, accept-encoding")
+VARIES = (b"vary", b"accept, accept-encoding, authorization")
 
 log = structlog.get_logger(__name__)
 
@@ -57,9 +65,14 @@ class GraphQLHttp:
     """GraphQL over HTTP, as an ASGI application."""
 
     def __init__(
-        self, executor: Executor, options: HttpOptions, documents: Mapping[str, str] | None = None
+        self,
+        executor: Executor,
+        options: HttpOptions,
+        documents: Mapping[str, str] | None = None,
+        door: Door | None = None,
     ) -> None:
         self._executor = executor
+        self._door = door or Door()
         self._options = options
         self._documents = PersistedDocuments(documents or {})
         self._origins = Origins(options.origins)
@@ -97,7 +110,10 @@ class GraphQLHttp:
         if scope["method"] == "OPTIONS":
             return await _send(send, 204, b"", [*told, *PREFLIGHT])
         media_type = answer_type(headers.get("accept", ""))
-        reply = await self._reply(scope, headers, receive, media_type)
+        reply = await self._reply(scope, headers, receive, media_type, told)
+        told = validators(reply, told)
+        if still_holds(scope["method"], headers, reply):
+            return await send_not_modified(send, told)
         status = reply.status if media_type == GRAPHQL else reply.plain
         if status == 405:
             told.append((b"allow", b"GET, POST"))
@@ -110,20 +126,44 @@ class GraphQLHttp:
         return await _send(send, status, body, [TYPES[media_type or JSON], *told])
 
     async def _reply(
-        self, scope: Scope, headers: Mapping[str, str], receive: Receive, media_type: str | None
+        self,
+        scope: Scope,
+        headers: Mapping[str, str],
+        receive: Receive,
+        media_type: str | None,
+        told: Headers,
     ) -> Reply:
         try:
             if media_type is None:
                 raise HttpRefusal(406, "NOT_ACCEPTABLE", f"answers are {GRAPHQL} or {JSON}")
-            wanted = await self._read(scope, headers, receive)
+            visitor = await self._enter(scope, headers, told)
+            wanted, fresh = await self._read(scope, headers, receive), wants_fresh(headers)
             if isinstance(wanted, GraphQLRequest):
-                return await self._execute(wanted)
-            return _together([await self._execute(each) for each in wanted])
+                return await self._execute(wanted, visitor, fresh)
+            await self._count(visitor, told, len(wanted) - 1)
+            return _together([await self._execute(each, visitor, fresh) for each in wanted])
         except HttpRefusal as error:
             return http_refusal(error.status, error.code, str(error))
         except Exception:
             log.exception("query_failed")
             return refusal("INTERNAL_ERROR", "this is our fault; the service's log tells more")
+
+    async def _enter(self, scope: Scope, headers: Mapping[str, str], told: Headers) -> Visitor:
+        """Who asks, counted; `told` is what the answer says of it. Raises HttpRefusal: 401, 429."""
+        try:
+            visitor = await self._door.enter(headers, address_of(scope))
+        except TokenRefused as error:
+            log.info("request_refused", reason=error.reason)
+            told.append((b"www-authenticate", b"Bearer"))
+            raise HttpRefusal(401, UNAUTHENTICATED, "a valid bearer token is needed") from None
+        await self._count(visitor, told)
+        return visitor
+
+    async def _count(self, visitor: Visitor, told: Headers, wanted: int = 1) -> None:
+        counted = await self._door.count(visitor, wanted)
+        told[:] = [header for header in told if header[0] not in RATE_HEADERS] + counted.headers
+        if counted.why_not:
+            raise HttpRefusal(429, RATE_LIMITED, counted.why_not)
 
     async def _read(
         self, scope: Scope, headers: Mapping[str, str], receive: Receive
@@ -144,7 +184,7 @@ class GraphQLHttp:
                 408, "BODY_TOO_SLOW", f"the body did not arrive within {READ_SECONDS:g} s"
             ) from None
 
-    async def _execute(self, wanted: GraphQLRequest) -> Reply:
+    async def _execute(self, wanted: GraphQLRequest, visitor: Visitor, fresh: bool) -> Reply:
         name = wanted.operationName
         try:
             query = self._documents.text(wanted)
@@ -153,7 +193,7 @@ class GraphQLHttp:
         except ProgressError as error:
             return refusal(code_of(error), str(error))
         with telemetry.operation_seconds(name).time(), tracing.span("graphql", operation=name):
-            return await self._executor.respond(query, wanted.variables, name)
+            return await self._executor.respond(query, wanted.variables, name, visitor.principal, fresh=fresh)
 
 
 async def _read_all(receive: Receive, most: int) -> bytes:

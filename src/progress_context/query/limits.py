@@ -21,13 +21,14 @@ INTROSPECTION = ("__schema", "__type")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may be at most."""
+    """What a request may be at most; without `introspection` it may not ask about the schema either."""
 
     depth: int = 8
     cost: int = 1_000
     aliases: int = 50
     fields: int = 2_000
     tokens: int = 2_000
+    introspection: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from progress_context.query.arguments import Parameters
 from progress_context.query.documents import Document
 from progress_context.query.plan_fields import Chooser, Chosen
 from progress_context.query.plan_values import ABSENT, Bind, NotPlanned, Variables, binder
-from progress_context.query.roots import ROOTS, Root
+from progress_context.query.roots import OPERATORS, ROOTS, Root
 from progress_context.query.served import READ_MODEL, Served
 
 ROWS_PER_POINT = 10  # what a list costs: a point for every so many rows it may have
@@ -35,7 +35,7 @@ WAIT, AS_OF, USER = "waitForPosition", "asOf", "userId"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of Query with its arguments compiled; without a root it is introspection, or will fail.
+    """A field of Query with its arguments compiled; without a root it is left to graphql-core, or will fail.
 
     `keys` are those of arguments with the same value, by name.
     """
@@ -59,11 +59,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A field with the values of one request."""
+    """A field with the values of one request; `fixed` is a past moment that is named by its position."""
 
     user_id: str | None
     parameters: Parameters
     past: bool
+    fixed: bool
     wait_for: int
     cost: int
 
@@ -121,7 +122,7 @@ def _field(
     shape: Mapping[str, Any],
 ) -> Field:
     node = nodes[0]
-    if node.name.value.startswith("__"):
+    if node.name.value.startswith("__") or node.name.value in OPERATORS:
         return Field(Chosen(key, node, None), None, {}, {})
     given = {argument.name.value: argument.value for argument in node.arguments or ()}
     try:
@@ -158,9 +159,11 @@ def _bound(field: Field, variables: Variables) -> Bound | None:
         parameters = field.root.parameters(arguments)
     except (NotPlanned, QueryError):
         return None
-    past = arguments.get(AS_OF) is not None
+    moment = arguments.get(AS_OF)
+    past = moment is not None
+    fixed = past and "position" in moment
     wait = arguments.get(WAIT) or 0
-    return Bound(arguments.get(USER), parameters, past, wait, _cost(field, parameters, past))
+    return Bound(arguments.get(USER), parameters, past, fixed, wait, _cost(field, parameters, past))
 
 
 def _cost(field: Field, parameters: Parameters, past: bool) -> int:

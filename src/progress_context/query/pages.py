@@ -8,8 +8,11 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from progress_context.query.static_pages import StaticPages
+
+PAGES = {"/": "index.html", "/operator": "operator.html"}
 
 HEADERS = {
     b"content-security-policy": b"default-src 'self'; script-src 'self'; style-src 'self';"
@@ -42,7 +45,7 @@ def graphiql() -> ASGIApp:
 
 def routes() -> list[BaseRoute]:
     """Routes to mount last; the dashboard takes whatever is left."""
-    pages = StaticFiles(directory=_folder(), html=True)
+    pages = StaticPages(_folder(), PAGES)
     return [
         Route("/graphiql", _to_graphql, methods=["GET"]),
         Route("/graphiql/", _to_graphql, methods=["GET"]),

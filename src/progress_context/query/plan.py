@@ -10,6 +10,7 @@ from typing import Any
 
 from progress_context.engine.template import quote, with_ctes
 from progress_context.log.database import statement
+from progress_context.principal import Sight
 from progress_context.query import access
 from progress_context.query.outline import USER, Bound, Field, Outline
 from progress_context.query.plan_fields import unwrapped
@@ -19,8 +20,19 @@ from progress_context.query.question import Parameters, names_in, placed, shared
 from progress_context.query.roots import Root
 from progress_context.query.served import Served
 
-NOW = "now"
-Get = Callable[[Sequence[Bound], datetime], Any]
+NOW, SIGHT = "now", "sight"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the bind parameters of a request come from; `sight` is that of who asks."""
+
+    bound: Sequence[Bound]
+    now: datetime
+    sight: Sight
+
+
+Get = Callable[[Given], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +45,9 @@ class Plan:
     sql: str
     getters: tuple[Get, ...]
 
-    def values(self, bound: Sequence[Bound], now: datetime) -> list[Any]:
+    def values(self, given: Given) -> list[Any]:
         """The bind parameters of a request."""
-        return [get(bound, now) for get in self.getters]
+        return [get(given) for get in self.getters]
 
 
 def plan(outline: Outline, served: Served) -> Plan:
@@ -59,7 +71,10 @@ class _Planner:
     def __init__(self, served: Served) -> None:
         self._served = served
         self._parameters = Parameters()
-        self._getters: dict[object, Get] = {NOW: lambda _bound, now: now}
+        self._getters: dict[object, Get] = {
+            NOW: lambda given: given.now,
+            SIGHT: lambda given: given.sight,
+        }
         self._learners: dict[object, tuple[str, str]] = {}
         self._fields = 0
 
@@ -69,7 +84,8 @@ class _Planner:
         learner = self._learner(index, field) if root.by_learner else ""
         questions = [root.question]
         questions += [root.lists[each.name] for each in field.chosen.inside if each.name in root.lists]
-        relations = self._served.binder.relations(questions, learner, self._parameters.place(NOW))
+        now, sight = self._parameters.place(NOW), self._parameters.place(SIGHT)
+        relations = self._served.binder.relations(questions, learner, now, sight)
         place = {name: self._value(index, name) for name in sorted(names_in(questions))}
         write = written_list if root.many else written_row
         inner = unwrapped(field.chosen.type)
@@ -93,12 +109,13 @@ class _Planner:
         """The SQL of the learner's key; fields that name the same learner look them up once."""
         key = field.keys[USER]
         if key not in self._learners:
-            self._getters[("learner", index)] = lambda bound, _now: bound[index].user_id
+            self._getters[("learner", index)] = lambda given: given.bound[index].user_id
             name = quote(f"learner {index}")
-            body = access.learner(self._parameters.place(("learner", index)))
+            user_id, sight = self._parameters.place(("learner", index)), self._parameters.place(SIGHT)
+            body = access.learner(user_id, sight)
             self._learners[key] = (name, body)
         return f"(SELECT learner_key FROM {self._learners[key][0]})"
 
     def _value(self, index: int, name: str) -> str:
-        self._getters[(index, name)] = lambda bound, _now: bound[index].parameters[name]
+        self._getters[(index, name)] = lambda given: given.bound[index].parameters[name]
         return self._parameters.place((index, name))

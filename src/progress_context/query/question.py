@@ -85,15 +85,17 @@ class Binder:
     catalog: Catalog
     default: Calendar
 
-    def relations(self, asked_for: Iterable[Question], learner: str, now: str) -> list[tuple[str, str]]:
-        """The relations that questions read, for the SQL of a learner's key and of an instant."""
+    def relations(
+        self, asked_for: Iterable[Question], learner: str, now: str, sight: str
+    ) -> list[tuple[str, str]]:
+        """The relations that questions read, for the SQL of a learner's key, of an instant and of a sight."""
         wanted: set[str] = set().union(*(each.read_models() for each in asked_for))
         for name in wanted - GIVEN:
             self.check(name)
         ctes: list[tuple[str, str]] = []
         if ASKED in wanted or any(map(self._reads_asked, wanted - GIVEN)):
             ctes.append((ASKED, asked(self.default, learner, now)))
-        given = {POLICY: policy_relation(self.catalog.policy), LEARNERS: access.learners()}
+        given = {POLICY: policy_relation(self.catalog.policy), LEARNERS: access.learners(sight)}
         for name in sorted(wanted - {ASKED}):
             body = given[name] if name in given else self._lazy(name, learner)
             ctes.append((name, body))

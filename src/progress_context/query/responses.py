@@ -32,17 +32,22 @@ class Reply:
     """A GraphQL response as JSON.
 
     `status` is that of an answer in `application/graphql-response+json`; in `application/json` it is `plain`,
-    which by custom is 200 for whatever was understood as GraphQL.
+    which by custom is 200 for whatever was understood as GraphQL. An answer reflects a `position`, and may be
+    kept (`keep`) when the same question is answered so again unless something changes. `tag` is its entity
+    tag, if it has one.
     """
 
     body: bytes
     status: int = 200
     plain: int = 200
+    position: int | None = None
+    keep: bool = False
+    tag: str = ""
 
 
 def planned_reply(data: str, position: int, cost: int) -> Reply:
     """The answer that PostgreSQL wrote."""
-    return Reply(f'{{"data":{data},"extensions":{{"position":{position},"cost":{cost}}}}}'.encode())
+    return Reply(f'{{"data":{data}'.encode() + ending(position, cost), position=position, keep=True)
 
 
 def stock_reply(result: ExecutionResult, position: int, cost: int) -> Reply:
@@ -53,8 +58,13 @@ def stock_reply(result: ExecutionResult, position: int, cost: int) -> Reply:
         return Reply(encode({"errors": coded}), 400)
     response: dict[str, Any] = {"errors": errors} if errors else {}
     response["data"] = _shown(result.data)
-    response["extensions"] = {"position": position, "cost": cost}
-    return Reply(encode(response))
+    keep = all(error["extensions"]["code"] == "LEARNER_UNKNOWN" for error in errors)
+    return Reply(encode(response)[:-1] + ending(position, cost), position=position, keep=keep)
+
+
+def ending(position: int, cost: int) -> bytes:
+    """The last bytes of an answer: what it says of itself."""
+    return f',"extensions":{{"position":{position},"cost":{cost}}}}}'.encode()
 
 
 def refusal(code: str, message: str) -> Reply:

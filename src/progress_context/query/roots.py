@@ -45,6 +45,9 @@ def _days(default: int) -> Count:
     return lambda parameters: arguments.day_count(parameters, default)
 
 
+# Fields about the system and its log, not about read models: only graphql-core answers them.
+OPERATORS = frozenset({"system", "events"})
+
 _CATEGORIES = (question("categories"),)
 _MATCHES = question("item_matches")
 _PAGE = question("item_page", (_MATCHES,))

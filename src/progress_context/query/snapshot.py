@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import TypeVar
 
 import asyncpg
 
@@ -15,13 +16,18 @@ from progress_context.engine.definition import POLICY
 from progress_context.engine.template import with_ctes
 from progress_context.errors import QueryError
 from progress_context.log.database import Connection, Pool, acquire, fetch_one, statement
+from progress_context.principal import EVERYBODY, Principal
 from progress_context.query import access
 from progress_context.query.arguments import Parameters as Values
 from progress_context.query.question import GIVEN, Parameters, Question, names_in, placed, standing_alone
 from progress_context.query.served import Served
 
+T = TypeVar("T")
+
 LEARNER = object()
 NOW = object()
+BATCH_SECONDS = 300.0  # between two batches, unless it is set
+SIGHT = object()
 
 
 class ServedAnew(Exception):
@@ -29,15 +35,27 @@ class ServedAnew(Exception):
 
 
 class Snapshot:
-    """A read-only transaction; fields that are resolved beside each other take turns."""
+    """A read-only transaction; fields that are resolved beside each other take turns.
 
-    def __init__(self, connection: Connection, served: Served, now: datetime) -> None:
+    `batch_seconds` lie between two batches: read models that are kept in batches may lag for some of these.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        served: Served,
+        now: datetime,
+        reader: Principal = EVERYBODY,
+        batch_seconds: float = BATCH_SECONDS,
+    ) -> None:
         self._connection = connection
         self._turn = asyncio.Lock()
         self._keys: dict[str, int] = {}
         self._points: dict[Moment, Point] = {}
         self.served = served
         self.now = now
+        self.batch_seconds = batch_seconds
+        self.reader = reader
         self.position = 0
 
     async def begin(self) -> None:
@@ -60,12 +78,18 @@ class Snapshot:
             except asyncpg.DataError as error:
                 raise QueryError("BAD_USER_INPUT", f"the database cannot take an argument: {error}") from None
 
+    async def outside(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
+        """Ask for something that is no question, in its turn."""
+        async with self._turn:
+            return await ask(self._connection)
+
     async def _now(self, each: Question, values: Values, key: int | None) -> list[asyncpg.Record]:
         parameters = Parameters()
-        relations = self.served.binder.relations([each], parameters.place(LEARNER), parameters.place(NOW))
+        learner, now, sight = (parameters.place(key) for key in (LEARNER, NOW, SIGHT))
+        relations = self.served.binder.relations([each], learner, now, sight)
         place = {name: parameters.place(name) for name in names_in([each])}
         sql, keys = parameters.numbered(with_ctes(relations, placed(standing_alone(each), place)))
-        given: Mapping[object, object] = {**values, LEARNER: key, NOW: self.now}
+        given: Mapping[object, object] = {**values, LEARNER: key, NOW: self.now, SIGHT: self.reader.sight}
         return await self._connection.fetch(sql, *(given[name] for name in keys))
 
     async def _then(
@@ -94,17 +118,23 @@ class Snapshot:
 
     async def _key_of(self, user_id: str) -> int:
         if user_id not in self._keys:
-            self._keys[user_id] = await access.key_of(self._connection, user_id)
+            self._keys[user_id] = await access.key_of(self._connection, user_id, self.reader)
         return self._keys[user_id]
 
 
 @asynccontextmanager
-async def snapshot(pool: Pool, served: Served, now: datetime) -> AsyncGenerator[Snapshot]:
+async def snapshot(
+    pool: Pool,
+    served: Served,
+    now: datetime,
+    reader: Principal = EVERYBODY,
+    batch_seconds: float = BATCH_SECONDS,
+) -> AsyncGenerator[Snapshot]:
     """A Snapshot on a connection of the pool; raises LogUnavailable, ServedAnew."""
     async with (
         acquire(pool) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        look = Snapshot(connection, served, now)
+        look = Snapshot(connection, served, now, reader, batch_seconds)
         await look.begin()
         yield look

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 from graphql import (
@@ -23,7 +23,8 @@ from graphql import (
 from progress_context.engine.as_of import HappenedBy, KnownAt, Moment, Position
 from progress_context.query.arguments import Arguments, Parameters
 from progress_context.query.documents import Document
-from progress_context.query.roots import Root
+from progress_context.query.operating import resolve_operators
+from progress_context.query.roots import OPERATORS, Root
 from progress_context.query.snapshot import Snapshot
 
 INSTANTS = {"knownAt": KnownAt, "happenedBy": HappenedBy}
@@ -68,7 +69,11 @@ async def execute_stock(
 async def _resolve(source: object, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
     if isinstance(source, Node):
         return await _resolve_inside(source, info)
+    if isinstance(source, Mapping):
+        return cast("Mapping[str, Any]", source)[info.field_name]
     look: Snapshot = info.context
+    if info.field_name in OPERATORS:
+        return await resolve_operators(info.field_name, look, arguments)
     root = look.served.root(info.field_name, arguments.get("name"))
     user_id = arguments["userId"] if root.by_learner else None
     asked = Asked(root, root.parameters(arguments), user_id, moment_of(arguments))

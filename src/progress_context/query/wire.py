@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
+from starlette.types import Scope
 
 from progress_context.errors import ProgressError
 
@@ -45,7 +46,7 @@ def read_body(body: bytes, batch: int) -> GraphQLRequest | list[GraphQLRequest]:
         if batch and body.lstrip()[:1] == b"[":
             return _limited(_read_many(body), batch)
         return _read_one(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HttpRefusal(400, "BAD_REQUEST", f"not a GraphQL request: {error}") from None
 
 
@@ -60,8 +61,13 @@ def read_query_string(text: bytes) -> GraphQLRequest:
             _read_object(given.get("extensions") or "null"),
             given.get("documentId"),
         )
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise HttpRefusal(400, "BAD_REQUEST", f"not a GraphQL request: {error}") from None
+
+
+def address_of(scope: Scope) -> str:
+    """The address that a connection comes from; what its headers say of it is not believed."""
+    return (scope.get("client") or ("",))[0]
 
 
 def check_content_type(headers: Mapping[str, str]) -> None:

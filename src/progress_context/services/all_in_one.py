@@ -17,6 +17,7 @@ from progress_context.local.valkey import EmbeddedValkey
 from progress_context.log.database import connect
 from progress_context.log.migrate import check, migrate
 from progress_context.log.read import head
+from progress_context.services.authority import check_exposure
 from progress_context.services.command import default_calendar
 from progress_context.services.projection import catalog_of
 from progress_context.services.server import refuse_taken
@@ -45,6 +46,7 @@ class OneMachine:
         catalog_of(self.settings)
         for name in SERVICES:
             refuse_taken(self.settings.host, self._port(name), name)
+        check_exposure(self.settings)
         try:
             self._start_servers()
             asyncio.run(migrated(self.settings.database_url))

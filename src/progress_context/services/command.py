@@ -9,12 +9,22 @@ from progress_context import logs, telemetry, tracing
 from progress_context.errors import LogError, LogUnavailable, SettingsError
 from progress_context.intake.http import Intake
 from progress_context.intake.learning_day import learning_day_in, zone_of
+from progress_context.intake.senders import Senders
 from progress_context.log import migrate
 from progress_context.log.append import Appender
-from progress_context.log.database import UNAVAILABLE, Pool, acquire, in_words, open_pool, pool_state
+from progress_context.log.database import (
+    LETTING_GO,
+    UNAVAILABLE,
+    Pool,
+    acquire,
+    in_words,
+    open_pool,
+    pool_state,
+)
 from progress_context.log.event import NewEvent, Outcome
 from progress_context.log.group_commit import GroupCommit
 from progress_context.log.profiles import Calendar
+from progress_context.services import authority
 from progress_context.services.delivering import outgoing_of
 from progress_context.services.receiving import Receiving
 from progress_context.services.server import Service
@@ -42,7 +52,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run the service until `stop` is set."""
     logs.configure("progress-command-service", settings.log_level)
     tracing.configure("progress-command-service", settings.otlp_endpoint)
-    pool = await open_pool(settings.database_url, "progress_command", size=6, patience=APPEND_SECONDS)
+    gate = authority.gate_of(settings)
+    pool = await open_pool(
+        settings.database_url, "progress_command", size=6, patience=APPEND_SECONDS, session=LETTING_GO
+    )
     telemetry.watch_pool(pool_state(pool))
     outgoing = await outgoing_of(settings, pool)
     append = appender(pool, settings).append
@@ -68,6 +81,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         max_body=settings.max_body_bytes,
         max_events=settings.max_batch_events,
         max_skew=settings.max_clock_skew,
+        senders=Senders(gate),
     )
     receiving = Receiving(settings, pool, commits.submit, stop)
 
@@ -82,6 +96,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         tasks=[commits.run, *(way.run for way in outgoing), *receiving.tasks],
         ready=_Readiness(pool),
         drain=drain,
+        behind=authority.front_of(settings),
     )
     try:
         await service.serve(settings.host, settings.command_port, stop)

@@ -23,7 +23,15 @@ from progress_context.engine.snapshots import SnapshotKeeper
 from progress_context.engine.standing_metrics import StandingMetrics
 from progress_context.errors import CheckpointLost, LogError
 from progress_context.log import migrate
-from progress_context.log.database import Pool, acquire, in_words, open_pool, pool_state, until_available
+from progress_context.log.database import (
+    LETTING_GO,
+    Pool,
+    acquire,
+    in_words,
+    open_pool,
+    pool_state,
+    until_available,
+)
 from progress_context.news.follower import LEASE, Follower
 from progress_context.services.delivering import incoming_of
 from progress_context.services.server import Service, name_of
@@ -44,7 +52,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     tracing.configure("progress-projection-service", settings.otlp_endpoint)
     catalog = catalog_of(settings)
     incoming = incoming_of(settings)
-    pool = await open_pool(settings.database_url, "progress_projection", size=settings.shards + 7)
+    pool = await open_pool(
+        settings.database_url, "progress_projection", size=settings.shards + 7, session=LETTING_GO
+    )
     telemetry.watch_pool(pool_state(pool))
     standing = StandingMetrics(pool)
     standing.register()

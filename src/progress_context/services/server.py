@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from progress_context import telemetry, tracing
 from progress_context.errors import ProgressError, SettingsError
+from progress_context.services.front import Front
 
 Ready = Callable[[], Awaitable[str | None]]
 Task = Callable[[], Coroutine[Any, Any, None]]
@@ -107,7 +108,7 @@ class Service:
 
     `ready` returns `None` or the reason why not. `drain` runs after the last request was taken.
     `direct` are the POST endpoints, by path, that every microsecond counts for. `measure` runs before each
-    scrape of /metrics. `lasting` takes sockets and streams.
+    scrape of /metrics. `lasting` takes sockets and streams. `behind` puts everything behind its front.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class Service:
         direct: Mapping[str, ASGIApp] | None = None,
         measure: Callable[[], Awaitable[None]] | None = None,
         lasting: Lasting | None = None,
+        behind: Callable[[ASGIApp], ASGIApp] = Front,
     ) -> None:
         self.name = name
         self._lasting = lasting
@@ -136,7 +138,8 @@ class Service:
             Route("/metrics", self._metrics),
         ]
         observed = {route.path for route in routes if isinstance(route, Route)}
-        self.application = Direct(direct or {}, Starlette(routes=[*standard, *routes]), observed, lasting)
+        router = Starlette(routes=[*standard, *routes])
+        self.application = behind(Direct(direct or {}, router, observed, lasting))
 
     async def serve(self, host: str, port: int, stop: asyncio.Event) -> None:
         """Listen until `stop` is set, then finish what was begun; a dead background task ends it too."""
@@ -162,7 +165,8 @@ class Service:
             await asyncio.wait({serving, stopping, failed}, return_when=asyncio.FIRST_COMPLETED)
             log.info("stopping")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._finish(server, serving), DRAIN_SECONDS)
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    await self._finish(server, serving)
             stopping.cancel()
             if failed.done():
                 failed.result()

@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from progress_context.principal import EVERYBODY, Principal
 from progress_context.query.subscriptions.protocol import Params
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """What a client says of itself: the headers of its request, by lower-case name, and the payload of
-    `connection_init`."""
+    `connection_init`; and the `address` it comes from."""
 
     headers: Mapping[str, str]
     payload: Mapping[str, Any]
+    address: str = ""
 
 
 class Admission(Protocol):
@@ -29,6 +31,10 @@ class Admission(Protocol):
         """Let an operation begin; `user_id` is the learner of a subscription, None for queries."""
         ...
 
+    def reader(self, who: object) -> Principal:
+        """As whom the queries of a client are answered."""
+        ...
+
 
 class OpenToAll:
     """Everyone may ask for everything."""
@@ -39,3 +45,7 @@ class OpenToAll:
 
     async def operate(self, who: object, params: Params, user_id: str | None) -> None:
         """Any operation may begin."""
+
+    def reader(self, who: object) -> Principal:
+        """Everyone may see everything."""
+        return EVERYBODY

@@ -143,7 +143,8 @@ class Client(ABC):
             log.error("live_operation_failed", error=repr(error), exc_info=error)
             self.failed(operation, refused("INTERNAL_ERROR", "internal error"))
         finally:
-            self._tasks.pop(operation, None)
+            if self._tasks.get(operation) is asyncio.current_task():  # the id may be in use again
+                del self._tasks[operation]
 
     async def _begin(self, operation: str, params: Params, after: int | None) -> None:
         wanted = await self.desk.reader.read(params)
@@ -152,7 +153,10 @@ class Client(ABC):
         if wanted is None:
             with telemetry.operation_seconds(params.operationName).time():
                 variables: dict[str, Any] = params.variables or {}
-                reply = await self.desk.executor.respond(params.query, variables, params.operationName)
+                reader = self.desk.admission.reader(self.who)
+                reply = await self.desk.executor.respond(
+                    params.query, variables, params.operationName, reader
+                )
             self._answered(operation, reply.body)
             return
         if after is not None:

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from progress_context.errors import ProgressError, QueryError, TokenRefused
 from progress_context.query.cors import Headers, Origins
+from progress_context.query.door import UNAUTHENTICATED
 from progress_context.query.responses import code_of
 from progress_context.query.subscriptions.admission import Credentials
 from progress_context.query.subscriptions.client import Client, Desk
@@ -22,6 +23,7 @@ from progress_context.query.subscriptions.stream import DocumentRefused
 from progress_context.query.wire import (
     GraphQLRequest,
     HttpRefusal,
+    address_of,
     check_content_type,
     read_body,
     read_query_string,
@@ -29,6 +31,7 @@ from progress_context.query.wire import (
 
 TOKEN = "x-graphql-event-stream-token"  # noqa: S105 - the name of a header
 EVENTS = "text/event-stream"
+CHALLENGE = (b"www-authenticate", b"Bearer")
 RESERVED_SECONDS = 60.0  # for the stream to a reservation to be opened
 MOST_RESERVED = 10_000
 LONGEST_BODY = 256 * 1024
@@ -60,7 +63,7 @@ class EventStreams:
         except DocumentRefused as error:
             await _answer(send, 400, f'{{"errors":{error.errors}}}', told)
         except TokenRefused as error:
-            await _answer(send, 403 if error.foreign else 401, _told(error, "FORBIDDEN"), told)
+            await _answer(send, 401, _told(error, UNAUTHENTICATED), [*told, CHALLENGE])
         except ProgressError as error:
             status = 400 if isinstance(error, QueryError) else 503
             await _answer(send, status, _told(error, code_of(error)), told)
@@ -83,7 +86,7 @@ class EventStreams:
         if method == "OPTIONS":
             await _answer(send, 204, "", [*told, *PREFLIGHT])
         elif method == "PUT":
-            await _answer(send, 201, await self._reserve(headers), told, "text/plain")
+            await _answer(send, 201, await self._reserve(scope, headers), told, "text/plain")
         elif method == "DELETE":
             self._of(token).stop(query.get("operationId", [""])[-1])
             await _answer(send, 200, "", told)
@@ -95,10 +98,13 @@ class EventStreams:
         else:
             raise HttpRefusal(406, "NOT_ACCEPTABLE", f"send accept: {EVENTS}, or the token of a reservation")
 
-    async def _reserve(self, headers: Mapping[str, str]) -> str:
+    async def _who(self, scope: Scope, headers: Mapping[str, str]) -> object:
+        return await self._desk.admission.connect(Credentials(headers, {}, address_of(scope)))
+
+    async def _reserve(self, scope: Scope, headers: Mapping[str, str]) -> str:
         if len(self._reserved) >= MOST_RESERVED:
             raise HttpRefusal(503, "UNAVAILABLE", f"at most {MOST_RESERVED:,} streams are reserved at a time")
-        who = await self._desk.admission.connect(Credentials(headers, {}))
+        who = await self._who(scope, headers)
         token = secrets.token_urlsafe(24)
         stream = self._reserved[token] = EventStream(self._desk, token)
         stream.who = who
@@ -124,9 +130,9 @@ class EventStreams:
             if stream.opened:
                 raise HttpRefusal(409, "STREAM_OPEN", "the stream of this reservation is open already")
         else:
-            params = _params(await _read(scope, headers, receive))
             stream = EventStream(self._desk)
-            stream.who = await self._desk.admission.connect(Credentials(headers, {}))
+            stream.who = await self._who(scope, headers)
+            params = _params(await _read(scope, headers, receive))
             stream.start(ONLY, params, _last_position(headers))
         self._clients.add(stream)
         try:

@@ -33,13 +33,12 @@ class Live:
             telemetry.LIVE_CLIENTS.labels(transport).set_function(lambda name=transport: self._count(name))
 
     def takes(self, scope: Scope) -> bool:
-        """Whether a request is for a socket, or for an event stream."""
-        if scope["type"] == "websocket":
-            return True
-        if scope["path"] == STREAM:
+        """Whether a request is for a socket, or for an event stream and nothing else."""
+        if scope["type"] == "websocket" or scope["path"] == STREAM:
             return True
         return scope["path"] == GRAPHQL and any(
-            name == b"accept" and b"text/event-stream" in value for name, value in scope["headers"]
+            name == b"accept" and b"text/event-stream" in value and b"json" not in value
+            for name, value in scope["headers"]
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -31,10 +31,14 @@ class Look:
 
 
 class Looker:
-    """Asks the database. Everything raises LogUnavailable, or what PostgreSQL says."""
+    """Asks the database; `on_position` hears which position is visible.
 
-    def __init__(self, pool: Pool) -> None:
+    Everything raises LogUnavailable, or what PostgreSQL says.
+    """
+
+    def __init__(self, pool: Pool, on_position: Callable[[int], None]) -> None:
         self._pool = pool
+        self._on_position = on_position
         position = statement("progress_context.query", "position")
         self._looks = (
             statement(__package__, "looks")
@@ -52,6 +56,7 @@ class Looker:
         async with acquire(self._pool) as connection:
             users, afters = [user for user, _ in askable], [after for _, after in askable]
             rows = await connection.fetch(self._looks, users, afters)
+        self._on_position(rows[0]["position"])
         for point, row in zip(askable, rows, strict=True):
             found[point] = Look(
                 row["position"], row["learner_key"], row["newest"] or 0, row["first_day"], row["last_day"]

@@ -77,7 +77,9 @@ class Composer:
         query = stream.selected.query
         if query is None:
             return await self._milestones(stream, after, look)
-        reply = _read((await self._executor.respond(query.text, self._variables(stream, query, look))).body)
+        variables = self._variables(stream, query, look)
+        # Computed once for everyone and never asked again for this position, so the cache has no use for it.
+        reply = _read((await self._executor.respond(query.text, variables, fresh=True)).body)
         if reply.data is None:
             _refuse(reply.errors or [])
         return _composed(stream, query, look, reply)

@@ -25,7 +25,7 @@ from graphql import (
 )
 
 from progress_context.errors import QueryError
-from progress_context.query.documents import Document, Documents
+from progress_context.query.documents import LONGEST_KEPT, Document, Documents
 from progress_context.query.execute import Executor
 from progress_context.query.limits import Limits
 from progress_context.query.served import Served
@@ -116,9 +116,11 @@ class Reader:
         operation = _operation(document, name)
         if operation.operation is not OperationType.SUBSCRIPTION:
             return None
-        selected = self._selected[query, name] = _selected(document, operation)
-        if len(self._selected) > STREAMS_KEPT:
-            self._selected.popitem(last=False)
+        selected = _selected(document, operation)
+        if len(query) <= LONGEST_KEPT:
+            self._selected[query, name] = selected
+            if len(self._selected) > STREAMS_KEPT:
+                self._selected.popitem(last=False)
         return selected
 
     def _wanted(self, served: Served, selected: Selected, variables: Mapping[str, Any]) -> Wanted:
@@ -140,7 +142,8 @@ class Reader:
         name = (text, selected.key, user_id, encode(deciding))
         stream = self._streams.get(name)
         if stream is None:
-            stream = self._streams[name] = Stream(selected, user_id, variables)
+            needed = variables if selected.query is None else deciding
+            stream = self._streams[name] = Stream(selected, user_id, needed)
         return stream
 
 

@@ -17,6 +17,7 @@ from progress_context.query.subscriptions.admission import Credentials
 from progress_context.query.subscriptions.client import Client, Desk
 from progress_context.query.subscriptions.outbox import Ticket
 from progress_context.query.subscriptions.protocol import Authorize, Close, Protocol, Say, Start, Stop
+from progress_context.query.wire import address_of
 
 LONGEST_MESSAGE = 256 * 1024
 PING_SECONDS = 15.0
@@ -30,7 +31,7 @@ log = structlog.get_logger(__name__)
 class Socket(Client):
     """One WebSocket."""
 
-    __slots__ = ("_asked_at", "_ending", "_headers", "_main", "_opened_at", "_protocol", "_send")
+    __slots__ = ("_address", "_asked_at", "_ending", "_headers", "_main", "_opened_at", "_protocol", "_send")
 
     transport = "websocket"
 
@@ -38,6 +39,7 @@ class Socket(Client):
         super().__init__(desk)
         self._protocol = Protocol(desk.most_operations)
         self._headers = headers_of(scope)
+        self._address = address_of(scope)
         self._send = send
         self._opened_at = self._asked_at = time.monotonic()
         self._main: asyncio.Task[None] | None = None
@@ -126,7 +128,9 @@ class Socket(Client):
     async def _authorize(self, effect: Authorize) -> Close | None:
         """Messages that come meanwhile wait: they are read afterwards."""
         try:
-            self.who = await self.desk.admission.connect(Credentials(self._headers, effect.payload))
+            self.who = await self.desk.admission.connect(
+                Credentials(self._headers, effect.payload, self._address)
+            )
         except ProgressError as error:
             log.info("live_client_refused", error=str(error))
             return protocol.FORBIDDEN

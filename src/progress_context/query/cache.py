@@ -1,0 +1,222 @@
+"""The response cache: an answer is found only under the version of the learners that it was computed from.
+
+Nothing is ever invalidated. What an answer depends on is part of its key, so an update makes the old answer
+unreachable in the same commit; see cache_versions.sql. What was computed while a version changed is not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import asyncpg
+import structlog
+
+from progress_context import telemetry
+from progress_context.delivery.changes import Changes
+from progress_context.errors import LogUnavailable
+from progress_context.principal import Principal
+from progress_context.query.cache_bounds import UNKNOWN, Keepable
+from progress_context.query.cache_entries import Entry, entry, key_of
+from progress_context.query.cache_memory import Memory
+from progress_context.query.cache_redis import RedisAnswers
+from progress_context.query.cache_versions import Seen, Versions, askable
+from progress_context.query.responses import Reply, ending
+from progress_context.query.snapshot import ServedAnew
+
+Compute = Callable[[], Awaitable[Reply]]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request: `served` stands for the definitions in force, `versions` are the active ones.
+
+    `reader` is the one who asks. `again` asks the same once more.
+    """
+
+    served: bytes
+    versions: str
+    text: str
+    operation: str | None
+    variables: Mapping[str, Any]
+    reader: Principal
+    about: Keepable
+    wait_for: int
+    cost: int
+    again: Compute
+
+
+class Noting(Protocol):
+    """Remembers what is asked."""
+
+    def note(self, asked: Asked, seen: Seen) -> None:
+        """A request came."""
+        ...
+
+    def hear(self, changes: Changes) -> None:
+        """Rows changed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An answer, and the position it was read at; 0: whatever position its version holds at."""
+
+    value: Entry
+    position: int
+
+
+class Cache:
+    """Answers requests from memory, then Redis if there is one, then by computing, once for all who ask."""
+
+    def __init__(
+        self,
+        versions: Versions,
+        memory: Memory,
+        redis: RedisAnswers | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._versions = versions
+        self._memory = memory
+        self._redis = redis
+        self._clock = clock
+        self._under_way: dict[bytes, asyncio.Future[_Found | Reply]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.noting: Noting | None = None
+
+    def hear(self, changes: Changes) -> None:
+        """Rows of learners changed."""
+        self._versions.hear(changes)
+        if self.noting is not None:
+            self.noting.hear(changes)
+
+    async def answer(self, asked: Asked, compute: Compute) -> Reply:
+        """The answer to a request, as of now; `compute` asks the database, and what it raises is raised.
+
+        Raises ServedAnew when other versions are active than the request was prepared for, LogUnavailable.
+        """
+        seen = await self._seen(asked)
+        if seen is not None and seen.versions != asked.versions:  # perhaps it is trusted from before a swap
+            seen = await self._seen(asked, anew=True)
+        if seen is None or not seen.settled or seen.position < asked.wait_for:
+            return await compute()
+        if seen.versions != asked.versions:
+            raise ServedAnew
+        try:
+            key = self._key(asked, seen)
+        except (TypeError, ValueError):  # variables that are no JSON
+            return await compute()
+        if self.noting is not None:
+            self.noting.note(asked, seen)
+        value = self._memory.get(key, self._clock())
+        _count("memory", value)
+        if value is not None:
+            return _reply(_Found(value, 0), asked, seen)
+        found = await self._found(key, asked, seen, compute)
+        return found if isinstance(found, Reply) else _reply(found, asked, seen)
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        for task in self._tasks:
+            task.cancel()
+        if self._redis is not None:
+            await self._redis.close()
+
+    async def _seen(self, asked: Asked, *, anew: bool = False) -> Seen | None:
+        """None when the database cannot say, as while read models are exchanged."""
+        if not all(askable(user) for user in asked.about.users):
+            return None
+        try:
+            return await self._versions.seen(
+                asked.about.users, asked.reader.sight, at_least=asked.wait_for, anew=anew
+            )
+        except (asyncpg.PostgresError, asyncpg.InterfaceError):
+            return None
+
+    def _key(self, asked: Asked, seen: Seen) -> bytes:
+        if asked.about.fixed and None not in seen.keys:
+            seen = replace(seen, learners=tuple(f"fixed {key}" for key in seen.keys))
+        whose = (asked.reader.role, asked.reader.sight)
+        return key_of(asked.served, asked.text, asked.operation, asked.variables, whose, seen)
+
+    async def _found(self, key: bytes, asked: Asked, seen: Seen, compute: Compute) -> _Found | Reply:
+        """Wait for whoever is at it, or begin; who goes away meanwhile takes nothing from the others."""
+        future = self._under_way.get(key)
+        if future is None:
+            future = self._under_way[key] = asyncio.get_running_loop().create_future()
+            task = asyncio.create_task(self._find(key, asked, seen, compute, future))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            telemetry.CACHE_SHARED.inc()
+        return await asyncio.shield(future)
+
+    async def _find(
+        self, key: bytes, asked: Asked, seen: Seen, compute: Compute, future: asyncio.Future[_Found | Reply]
+    ) -> None:
+        try:
+            value = await self._from_redis(key, seen)
+            if value is not None:
+                self._memory.put(key, value)
+                future.set_result(_Found(value, 0))
+                return
+            reply = await compute()
+            if reply.position is None or not reply.keep:
+                future.set_result(reply)
+                return
+            data = reply.body.removesuffix(ending(reply.position, asked.cost))
+            value = entry(data, self._clock() + self._seconds(asked, seen))
+            future.set_result(_Found(value, reply.position))
+            await self._keep(key, value, asked, seen)
+        except asyncio.CancelledError:
+            future.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - those who wait get it
+            if future.done():
+                log.warning("answer_not_cached", error=repr(error))
+            else:
+                future.set_exception(error)
+                future.exception()  # whoever asked may be gone
+        finally:
+            del self._under_way[key]
+
+    async def _from_redis(self, key: bytes, seen: Seen) -> Entry | None:
+        if self._redis is None or None in seen.keys:
+            return None
+        value = await self._redis.get(key)
+        _count("redis", value)
+        return value
+
+    async def _keep(self, key: bytes, value: Entry, asked: Asked, seen: Seen) -> None:
+        """Keep an answer if nothing that it depends on changed while it was computed."""
+        try:
+            now = await self._seen(asked, anew=True)
+        except LogUnavailable:
+            return
+        if now is None or not now.settled or self._key(asked, now) != key:
+            return
+        self._memory.put(key, value)
+        if self._redis is not None and None not in seen.keys:
+            self._redis.put(key, value)
+
+    def _seconds(self, asked: Asked, seen: Seen) -> int:
+        seconds = asked.about.seconds(min(seen.todays))
+        return min(seconds, UNKNOWN) if None in seen.keys else seconds
+
+
+def _reply(found: _Found, asked: Asked, seen: Seen) -> Reply:
+    """An answer with the newest position it is known to reflect."""
+    position = max(found.position, seen.position)
+    if None in seen.keys and not found.position:
+        telemetry.GRAPHQL_ERRORS.labels("LEARNER_UNKNOWN").inc()
+    body = found.value.data + ending(position, asked.cost)
+    return Reply(body, position=position, keep=True, tag=found.value.tag)
+
+
+def _count(layer: str, value: Entry | None) -> None:
+    telemetry.CACHE_REQUESTS.labels(layer, "miss" if value is None else "hit").inc()

@@ -1,0 +1,12 @@
+-- The latest events of a learner ($3), of one type if it is given ($4), before a position ($1), at most $2.
+SELECT position, event.source, event.id, type, version, learner_id, occurred_at, learning_day, recorded_at,
+       data::text, context::text, context ->> 'traceparent' AS traceparent,
+       EXISTS (SELECT FROM log.voids AS void WHERE void.learner_key = event.learner_key
+                  AND void.source = event.source AND void.id = event.id) AS voided
+  FROM log.events AS event
+  LEFT JOIN log.learners USING (learner_key)
+ WHERE learner_key = (SELECT learner_key FROM log.learners WHERE learner_id = $3)
+   AND ($4::text IS NULL OR type = $4)
+   AND position < $1
+ ORDER BY position DESC
+ LIMIT $2
