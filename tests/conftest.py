@@ -85,10 +85,18 @@ async def module_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
-def service_url(scratch: Path) -> Iterator[str]:
+def sample_system(scratch: Path) -> Iterator[running_system]:
+    """A whole running system with simulated learners, whose batches follow each other quickly."""
+    with running_system(
+        scratch / "system", "--sample", environment={"PROGRESS_BATCH_SECONDS": "5"}
+    ) as system:
+        yield system
+
+
+@pytest.fixture(scope="session")
+def service_url(sample_system: running_system) -> str:
     """The query service of a whole running system with simulated learners."""
-    with running_system(scratch / "system", "--sample") as system:
-        yield system.query_url
+    return sample_system.query_url
 
 
 @pytest.fixture(scope="session")

@@ -97,7 +97,7 @@ def reviews(query: Served, position: int) -> int:
     """Reviews of the learner of all these events, once the answer is as new as a position."""
     question = (
         '{ dailyStats(userId: "learner-1", dateRange: {from: "2026-11-01", to: "2026-11-30"},'
-        f' waitForPosition: {position}) {{ reviews }} }}'
+        f" waitForPosition: {position}) {{ reviews }} }}"
     )
     answer = httpx.post(f"{query.url}/graphql", json={"query": question}, timeout=20).json()
     return sum(day["reviews"] for day in answer["data"]["dailyStats"])

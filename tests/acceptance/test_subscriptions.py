@@ -392,19 +392,22 @@ async def test_a_page_of_another_site_may_not_connect(up: running_system) -> Non
 
 async def test_a_stream_of_its_own_goes_on_from_the_last_event(up: running_system, learner: str) -> None:
     asked = {"query": PROGRESS, "variables": json.dumps({"user": learner, "after": 0})}
-    async with event_stream("GET", f"{up.query_url}/graphql/stream", params=asked) as stream:
+    url = f"{up.query_url}/graphql/stream"
+    seen(up, learner, review(up, learner, 3))
+    async with event_stream("GET", url, params=asked) as stream:
         assert await stream.first_line() == ":"
         event = await stream.next()
         assert event is not None
-        assert (event.name, event.data["data"]["progressUpdated"]["summary"]) == ("next", {"reviews": 1})
+        assert (event.name, event.data["data"]["progressUpdated"]["summary"]) == ("next", {"reviews": 2})
         assert event.id == str(event.data["extensions"]["position"])
     review(up, learner)
-    again = {"last-event-id": event.id}
-    async with event_stream("GET", f"{up.query_url}/graphql/stream", params=asked, headers=again) as stream:
+    async with event_stream("GET", url, params=asked, headers={"last-event-id": event.id}) as stream:
         later = await stream.next()
         assert later is not None
         assert int(later.id) > int(event.id)
-        assert later.data["data"]["progressUpdated"]["summary"] == {"reviews": 2}
+        update = later.data["data"]["progressUpdated"]
+        today = datetime.now(UTC).date().isoformat()
+        assert (update["changedFrom"], update["summary"]) == (today, {"reviews": 3})
 
 
 async def test_a_stream_of_a_query_completes(up: running_system) -> None:

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from tests.conftest import running_system
+
+from waiting import eventually
 
 ARGUMENTS = [
     "--headless",
@@ -33,7 +38,8 @@ document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI}`));
 """
 
-LEARNERS = "{ learners(first: 20) { userId } }"
+LEARNERS = "{ learners(first: 20) { userId lastActiveDay } }"
+WEEKS = "query ($userId: ID!) { weeklyTrend(userId: $userId) { weeks { reviews } } }"
 ITEMS_SEEN = "query ($userId: ID!) { userSummary(userId: $userId) { itemsSeen } }"
 
 
@@ -72,10 +78,33 @@ def ask(service_url: str) -> Callable[..., Any]:
 
 @pytest.fixture(scope="module")
 def learner(ask: Callable[..., Any]) -> str:
-    """Of the first learners, the one who has seen the most items."""
-    ids = [row["userId"] for row in ask(LEARNERS)["learners"]]
-    assert ids, "the system has no learners"
-    return max(ids, key=lambda one: ask(ITEMS_SEEN, userId=one)["userSummary"]["itemsSeen"])
+    """Of the first learners who studied lately, the one who has seen the most items."""
+    rows = [row for row in ask(LEARNERS)["learners"] if row["lastActiveDay"]]
+    lately = sorted(rows, key=lambda row: row["lastActiveDay"])[-5:]
+    assert lately, "the system has no learners"
+    ids = [row["userId"] for row in lately]
+    learner = max(ids, key=lambda one: ask(ITEMS_SEEN, userId=one)["userSummary"]["itemsSeen"])
+    eventually(
+        lambda: sum(week["reviews"] for week in ask(WEEKS, userId=learner)["weeklyTrend"]["weeks"]),
+        timeout=60,
+    )
+    return learner
+
+
+@pytest.fixture(scope="module")
+def tell(sample_system: running_system) -> Callable[..., int]:
+    """`tell(learner, type, data)`: append an event that happens now; its position."""
+
+    def append(learner: str, kind: str, data: dict[str, Any]) -> int:
+        event = {
+            "specversion": "1.0", "id": uuid.uuid4().hex, "source": "urn:browser", "type": kind, "subject": learner,
+            "time": datetime.now(UTC).isoformat(), "data": data,
+        }  # fmt: skip
+        headers = {"content-type": "application/cloudevents+json"}
+        response = httpx.post(f"{sample_system.command_url}/events", json=event, headers=headers, timeout=30)
+        return response.raise_for_status().json()["position"]
+
+    return append
 
 
 @pytest.fixture
@@ -112,5 +141,6 @@ def visit(browser: Browser, service_url: str, complaints: list[str]) -> Iterator
 
     yield go
     for context in contexts:
+        context.unroute_all(behavior="ignoreErrors")  # pages go on asking until they are closed
         context.close()
     assert complaints == []

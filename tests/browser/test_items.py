@@ -104,3 +104,21 @@ def test_the_filter_works_by_keyboard_alone(
         page.keyboard.press("ArrowRight")
         expect(page.locator(f"#filter [value={chosen}]")).to_be_checked()
         expect_items(page, items(ask, learner, chosen))
+
+
+def test_a_search_finds_items_by_their_spelling(
+    visit: Callable[..., Page], ask: Callable[..., Any], learner: str
+) -> None:
+    page = visit(f"?learner={learner}")
+    word = next(node["spelling"] for node in items(ask, learner)["nodes"] if node["spelling"])
+    page.get_by_role("searchbox", name="Search items").fill(word[1:4].upper())
+    answer = ask(
+        "query ($u: ID!, $s: String) {"
+        " itemProgress(userId: $u, search: $s) { totalCount nodes { itemId spelling } } }",
+        u=learner, s=word[1:4],
+    )["itemProgress"]  # fmt: skip
+    expect_items(page, answer)
+    assert 0 < answer["totalCount"] < items(ask, learner)["totalCount"]
+    assert all(word[1:4] in (node["spelling"] + node["itemId"]).lower() for node in answer["nodes"])
+    page.get_by_role("searchbox", name="Search items").fill("no such item")
+    expect(page.locator("#no-items")).to_have_text("No items here.")

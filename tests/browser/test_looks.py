@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
+from tests.conftest import ROOT
 
 POLICY = {
     "default-src": "'self'",
@@ -18,11 +20,18 @@ BRIGHTNESS = """() => {
   return (red + green + blue) / 3 / 255;
 }"""
 
-NAMELESS = """() => [...document.querySelectorAll("a, button, input, [role=application], [role=region]")]
+NAMELESS = """() => [...document.querySelectorAll("a, button, input, [role=application], [role=region], [role=group]")]
   .filter((node) => node.checkVisibility())
   .filter((node) => !(node.getAttribute("aria-label") || node.textContent.trim() || node.labels?.length
     || node.getAttribute("aria-labelledby")))
   .map((node) => node.outerHTML)"""
+
+
+PATH = """(node) => node.id ? `#${node.id}` : node.matches(".skip") ? "A.skip"
+  : `${node.tagName}${[...document.querySelectorAll("*")].indexOf(node)}`"""
+WHERE = f"() => ({PATH})(document.activeElement)"
+TABBABLE = f"""() => [...document.querySelectorAll("a[href], button, input:not([type=radio]), summary, [tabindex='0']")]
+  .filter((node) => node.checkVisibility() && (node.id || node.matches(".skip"))).map({PATH})"""
 
 
 def test_the_content_policy_is_strict_and_kept(
@@ -70,19 +79,97 @@ def test_the_theme_can_be_chosen_and_is_remembered(visit: Callable[..., Page], l
     assert page.evaluate(BRIGHTNESS) < 0.2
 
 
-def test_a_phone_scrolls_down_only(visit: Callable[..., Page], learner: str) -> None:
-    phone = {"width": 390, "height": 844}
-    page = visit(f"?learner={learner}", viewport=phone, is_mobile=True, has_touch=True)
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+DESK = {"viewport": {"width": 1280, "height": 900}}
+SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.mark.parametrize(
+    "path", ["?learner={}", "?learner={}&lang=ja&happenedBy=2026-10-01T12:00:00Z", "operator"]
+)
+def test_a_phone_scrolls_down_only(visit: Callable[..., Page], learner: str, path: str) -> None:
+    page = visit(path.format(learner), **PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_a_touched_day_is_told(visit: Callable[..., Page], learner: str) -> None:
+    page = visit(f"?learner={learner}", **PHONE)
     last = page.locator("#calendar [data-date]").last
     last.scroll_into_view_if_needed()
     last.tap()
     page.locator("#calendar .tooltip").wait_for()
 
 
-def test_every_control_has_a_name(visit: Callable[..., Page], learner: str) -> None:
-    page = visit(f"?learner={learner}")
+@pytest.mark.parametrize("path", ["?learner={}", "operator"])
+def test_what_comes_does_not_push_what_is_there(visit: Callable[..., Page], learner: str, path: str) -> None:
+    page = visit(path.format(learner), script=SHIFTS, **DESK)
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.evaluate("window.shifted") < 0.1
+
+
+def test_numbers_are_written_as_the_locale_does(visit: Callable[..., Page], learner: str) -> None:
+    page = visit(f"?learner={learner}", locale="en-IN")
+    shown = page.evaluate("async () => (await import('./format.js')).number(1234567)")
+    assert shown == "12,34,567"
+
+
+def test_paper_gets_figures_and_nothing_to_press(visit: Callable[..., Page], learner: str) -> None:
+    page = visit(f"?learner={learner}", color_scheme="dark", viewport={"width": 760, "height": 1000})
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") == 760
+    assert page.evaluate(BRIGHTNESS) > 0.9
+    expect(page.locator("#calendar .heatmap")).to_be_visible()
+    expect(page.locator("#items tr").first).to_be_visible()
+    assert page.locator("button:visible, input:visible").count() == 0
+    assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_both_pages_have_their_picture_taken(visit: Callable[..., Page], learner: str, look: str) -> None:
+    """For people to look at, in artefacts/."""
+    folder = ROOT / "artefacts"
+    folder.mkdir(exist_ok=True)
+    options = PHONE if look == "phone" else {**DESK, "color_scheme": look}
+    for name, path, last in (
+        ("learner", f"?learner={learner}", "#items tr"),
+        ("operator", "operator", "#events > li"),
+    ):
+        page = visit(path, **options)
+        page.locator(last).first.wait_for()
+        picture = folder / f"dashboard-{name}-{look}.png"
+        page.screenshot(path=picture, full_page=True)
+        assert picture.stat().st_size > 50_000
+
+
+@pytest.mark.parametrize("path", ["?learner={}", "operator"])
+def test_every_control_has_a_name(visit: Callable[..., Page], learner: str, path: str) -> None:
+    page = visit(path.format(learner))
     assert page.evaluate(NAMELESS) == []
+
+
+@pytest.mark.parametrize("path", ["?learner={}", "operator"])
+def test_tab_reaches_every_control_in_the_order_of_the_page(
+    visit: Callable[..., Page], learner: str, path: str
+) -> None:
+    page = visit(path.format(learner))
+    page.evaluate("document.activeElement.blur()")
+    reached: list[str] = []
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        where = page.evaluate(WHERE)
+        if where in reached[:-1] or where == "BODY":
+            break
+        if where not in reached:  # a moment has several stops of its own
+            reached.append(where)
+    assert reached[0] == "A.skip"
+    needed = page.evaluate(TABBABLE)
+    assert [one for one in needed if one not in reached] == []
+    assert [one for one in reached if one in needed] == needed
 
 
 def test_the_focus_can_be_seen(visit: Callable[..., Page], learner: str) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 from google.pubsub_v1 import PubsubMessage
+from structlog.testing import capture_logs
 
 from delivering import PubsubWay, Trouble, prefixes, running
 from delivering import emulator as emulator
 from progress_context.delivery.consumer import STRANGER_SECONDS, PubsubConsumer
 from progress_context.delivery.port import Reach
-from progress_context.delivery.pubsub import publisher_client
+from progress_context.delivery.pubsub import FIRST_PAUSE, publisher_client
 from progress_context.errors import LogUnavailable
 from progress_context.log.database import open_pool
 from pubsub_emulator import Emulator
@@ -175,6 +177,26 @@ async def test_acknowledgements_that_fail_are_sent_again(way: PubsubWay) -> None
         for position in range(1, 51):
             await publish(way, position)
         await until(lambda: is_left(way))
+
+
+async def test_calls_that_fail_are_tried_again_ever_more_slowly(way: PubsubWay) -> None:
+    follower = Follower(way)
+    follower.durable = 1
+    way.emulator.broker.faults.set(call_unavailable=1.0)
+    with capture_logs() as lines:
+        async with running(follower.run):
+            await publish(way, 1)
+            await until(lambda: has_failed(lines, times=1))
+            began = time.monotonic()
+            await until(lambda: has_failed(lines, times=5))
+            pauses = [FIRST_PAUSE * factor / 2 for factor in (1, 2, 4, 8)]
+            assert time.monotonic() - began > sum(pauses)
+            way.emulator.broker.faults.set(call_unavailable=0.0)
+            await until(lambda: is_left(way))
+
+
+async def has_failed(lines: Sequence[Mapping[str, object]], times: int) -> bool:
+    return [line["event"] for line in lines].count("messages_not_settled") >= times
 
 
 async def test_a_subscription_that_comes_into_being_later_is_followed(way: PubsubWay) -> None:

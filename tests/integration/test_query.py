@@ -93,6 +93,8 @@ async def test_items_are_paged_and_filtered(desk: Desk) -> None:
             break
     assert seen == [f"item-{i}" for i in range(7)]
     assert (await desk.ask(query, filter="MASTERED"))["itemProgress"]["totalCount"] == 0
+    search = '{itemProgress(userId:"ada",search:"M-3"){totalCount nodes{itemId}}}'
+    assert (await desk.ask(search))["itemProgress"] == {"totalCount": 1, "nodes": [{"itemId": "item-3"}]}
     assert (await desk.ask(query, filter="IN_PROGRESS", ids=["item-1", "item-9"]))["itemProgress"][
         "totalCount"
     ] == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from pubsub_emulator.queueing import Queue
 NEVER = float("inf")
 PUSH_BACKOFF = (0.1, 60.0)
 
-ack_ids = itertools.count(1)
+ack_ids = itertools.count(time.time_ns())  # those of a process that was killed mean nothing to the next
 
 
 class Backlog:
@@ -30,6 +31,7 @@ class Backlog:
         config: Any,
         accepts: Callable[[Mapping[str, str]], bool] | None,
         bury: Callable[[Entry, Any], bool],
+        settled: Callable[[str, list[int]], None],
         faults: Faults,
         clock: Clock,
     ) -> None:
@@ -39,6 +41,7 @@ class Backlog:
         self.leases: dict[str, Entry] = {}
         self._accepts = accepts
         self._bury = bury
+        self._settled = settled
         self._faults = faults
         self._clock = clock
         self._archive: deque[Entry] = deque()
@@ -96,12 +99,26 @@ class Backlog:
 
     def acknowledge(self, ack_ids: Iterable[str]) -> None:
         """Done with these; unknown or outdated ack ids are passed over, as Google does."""
+        done: list[int] = []
         for ack_id in ack_ids:
             entry = self.find(ack_id)
             if entry and not self._faults.happens(self._faults.lose_acks):
                 self._release(entry)
                 self._finish(entry)
+                done.append(entry.message.number)
+        self._settled(self.config.name, done)
         self.wake()
+
+    def pending(self) -> dict[int, Any]:
+        """The messages that are not acknowledged, by number."""
+        return {number: entry.message.pb for number, entry in self.entries.items() if not entry.acked}
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        """These were acknowledged in an earlier life."""
+        for number in numbers:
+            if entry := self.entries.get(number):
+                entry.acked = True
+                self._forget(entry)
 
     def _finish(self, entry: Entry) -> None:
         entry.acked = True
@@ -142,6 +159,7 @@ class Backlog:
         entry.failures += 1
         if self._is_dead(entry):
             self._finish(entry)
+            self._settled(self.config.name, [entry.message.number])
             return
         opens = self._clock.now() + self._backoff(entry.failures)
         if entry.lane is None:

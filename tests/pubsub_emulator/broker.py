@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pubsub_emulator.backlog import Backlog
 from pubsub_emulator.clock import Clock
 from pubsub_emulator.delivery import Entry, Message
 from pubsub_emulator.faults import Faults
 from pubsub_emulator.filters import compile_filter
-from pubsub_emulator.messages import message_class
+from pubsub_emulator.messages import done_with, message_class
 from pubsub_emulator.refusal import not_found
 
 DELETED_TOPIC = "_deleted-topic_"
@@ -26,14 +26,23 @@ class Topic:
         self.subscriptions: dict[str, Backlog] = {}
 
 
+class Notes(Protocol):
+    """Where the broker writes down what it must not forget."""
+
+    def note(self, kind: str, request: Any) -> None:
+        """Write down a request."""
+        ...
+
+
 class Broker:
-    """All topics and subscriptions by full name."""
+    """All topics and subscriptions by full name; with a `journal`, what is published is written down."""
 
     def __init__(self) -> None:
         self.faults = Faults()
         self.clock = Clock()
         self.topics: dict[str, Topic] = {}
         self.subscriptions: dict[str, Backlog] = {}
+        self.journal: Notes | None = None
         self._numbers = itertools.count(1)
 
     def topic(self, name: str) -> Topic:
@@ -61,14 +70,34 @@ class Broker:
             stamp = pb.publish_time
             stamp.seconds, stamp.nanos = seconds, nanos
             published.append(Message(number, pb, now, size))
+        if self.journal:
+            self.journal.note(
+                "Publish", message_class("PublishRequest")(topic=topic.config.name, messages=messages)
+            )
         for backlog in topic.subscriptions.values():
             backlog.add(published)
         return [message.pb.message_id for message in published]
 
+    def restore(self, request: Any) -> None:
+        """Take in what was published in an earlier life."""
+        topic = self.topic(request.topic)
+        messages = [
+            Message(
+                int(pb.message_id), pb, pb.publish_time.seconds + pb.publish_time.nanos / 1e9, pb.ByteSize()
+            )
+            for pb in request.messages
+        ]
+        for backlog in topic.subscriptions.values():
+            backlog.add(messages)
+
+    def number_from(self, number: int) -> None:
+        """The next message gets this number."""
+        self._numbers = itertools.count(number)
+
     def subscribe(self, config: Any) -> Backlog:
         """A new, empty subscription."""
         accepts = compile_filter(config.filter)
-        backlog = Backlog(config, accepts, self._bury, self.faults, self.clock)
+        backlog = Backlog(config, accepts, self._bury, self._settled, self.faults, self.clock)
         self.subscriptions[config.name] = backlog
         self.topics[config.topic].subscriptions[config.name] = backlog
         return backlog
@@ -95,6 +124,10 @@ class Broker:
         """Drop what is older than its subscription keeps it."""
         for backlog in self.subscriptions.values():
             backlog.drop_older()
+
+    def _settled(self, subscription: str, numbers: list[int]) -> None:
+        if self.journal:
+            self.journal.note("Acknowledge", done_with(subscription, numbers))
 
     def _bury(self, entry: Entry, config: Any) -> bool:
         """Publish a message that failed too often to the dead-letter topic; false if that is gone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sized
+from collections.abc import Iterable, Sized
 from typing import Any
 
 from google.pubsub_v1 import types
@@ -24,6 +24,11 @@ NAME = re.compile(r"projects/[^/]+/(topics|subscriptions)/(?!goog)[A-Za-z][A-Za-
 def message_class(name: str) -> Any:
     """The protobuf class behind a type of google-cloud-pubsub."""
     return getattr(types, name).pb()
+
+
+def done_with(subscription: str, numbers: Iterable[int]) -> Any:
+    """A request that names messages by their own numbers, since ack ids do not outlive a process."""
+    return message_class("AcknowledgeRequest")(subscription=subscription, ack_ids=map(str, numbers))
 
 
 def check_name(name: str, kind: str) -> None:

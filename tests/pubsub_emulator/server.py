@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 import grpc
@@ -13,6 +14,7 @@ import grpc.aio
 
 from pubsub_emulator.broker import Broker
 from pubsub_emulator.control import Control
+from pubsub_emulator.journal import ADMINISTRATION, Journal
 from pubsub_emulator.messages import message_class
 from pubsub_emulator.publisher import Publisher
 from pubsub_emulator.push import Pushing, PushKey
@@ -57,20 +59,25 @@ class Emulator:
     """A Pub/Sub on a port of this machine while the `async with` block runs; `port` 0 takes a free one.
 
     Push subscriptions with an OIDC service account send tokens signed with `push_key`, and none without it.
+    With a file for the `journal`, it begins where an earlier one ended or was killed.
     """
 
-    def __init__(self, port: int = 0, push_key: PushKey | None = None) -> None:
+    def __init__(self, port: int = 0, push_key: PushKey | None = None, journal: Path | None = None) -> None:
         self.broker = Broker()
+        self._publisher = Publisher(self.broker)
+        self._calls = Subscriber(self.broker)
         self._pushing = Pushing(self.broker, push_key)
         self._wanted_port = port
         self._server = grpc.aio.server(options=OPTIONS)
         self._server.add_generic_rpc_handlers(
             (
-                self._service("Publisher", Publisher(self.broker), PUBLISHER),
+                self._service("Publisher", self._publisher, PUBLISHER),
                 self._subscriber(),
                 self._control(),
             )
         )
+        if journal:
+            Journal(journal).restore(self.broker, self._again)
 
     async def __aenter__(self) -> Self:
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self._wanted_port}")
@@ -98,15 +105,14 @@ class Emulator:
 
     def _service(self, name: str, calls: object, requests: dict[str, str]) -> grpc.GenericRpcHandler:
         handlers = {
-            call: self._unary(getattr(calls, _snake(call)), message_class(request))
+            call: self._unary(call, getattr(calls, _snake(call)), message_class(request))
             for call, request in requests.items()
         }
         return grpc.method_handlers_generic_handler(f"google.pubsub.v1.{name}", handlers)
 
     def _subscriber(self) -> grpc.GenericRpcHandler:
-        calls = Subscriber(self.broker)
         handlers = {
-            call: self._unary(getattr(calls, _snake(call)), message_class(request))
+            call: self._unary(call, getattr(self._calls, _snake(call)), message_class(request))
             for call, request in SUBSCRIBER.items()
         }
         handlers["StreamingPull"] = grpc.stream_stream_rpc_method_handler(
@@ -116,9 +122,13 @@ class Emulator:
         )
         return grpc.method_handlers_generic_handler("google.pubsub.v1.Subscriber", handlers)
 
-    def _unary(self, call: Callable[[Any], Any], request: Any) -> Any:
+    def _again(self, call: str, request: Any) -> object:
+        """Answer a request of the journal."""
+        return getattr(self._publisher if call in PUBLISHER else self._calls, _snake(call))(request)
+
+    def _unary(self, name: str, call: Callable[[Any], Any], request: Any) -> Any:
         faults = self.broker.faults
-        is_publish = call.__name__ == "publish"
+        is_publish = name == "Publish"
 
         async def answer(request: Any, context: Any) -> Any:
             try:
@@ -128,6 +138,8 @@ class Emulator:
                 if not is_publish and faults.happens(faults.call_unavailable):
                     raise unavailable()
                 result: Any = call(request)
+                if name in ADMINISTRATION and self.broker.journal:
+                    self.broker.journal.note(name, request)
                 return await result if inspect.isawaitable(result) else result
             except Refused as refused:
                 await context.abort(refused.code, refused.message)

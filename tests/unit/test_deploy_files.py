@@ -13,13 +13,17 @@ import plain_yaml
 from progress_context.cli import app
 from progress_context.delivery.topology import Subscription, Topic, wanted_topology
 from progress_context.log.migrate import migrations
+from progress_context.services.authority import check_exposure
 from progress_context.services.server import DRAIN_SECONDS
 from progress_context.settings import Settings, describe
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 SERVICES = ("command", "projection", "query")
-FILLED_IN = {"project", "region", "image", "network", "subnetwork", "redis_url"}
+FILLED_IN = {
+    "project", "region", "image", "network", "subnetwork", "redis_url",
+    "auth_jwks_url", "auth_issuer", "auth_audience",
+}  # fmt: skip
 SETTINGS = {variable for variable, _, _ in describe()} | {"PUBSUB_EMULATOR_HOST"}
 TERRAFORM = {path.name: path.read_text("utf-8") for path in sorted((DEPLOY / "terraform").glob("*.tf"))}
 HCL = "\n".join(re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE) for text in TERRAFORM.values())
@@ -58,12 +62,18 @@ def understood(words: list[str]) -> bool:
 def test_cloud_run_starts_what_there_is_with_settings_there_are(name: str) -> None:
     assert understood(container(name)["args"])
     assert {variable["name"] for variable in container(name)["env"]} <= SETTINGS
-    filled_in = {"${redis_url}": "redis://cache:6379", "${project}": "some-project"}
+    filled_in = {
+        "${redis_url}": "redis://cache:6379",
+        "${project}": "some-project",
+        "${auth_jwks_url}": "https://issuer.example/keys",
+    }
     environment: dict[str, str] = {}
     for variable in container(name)["env"]:
         value: str = variable.get("value", "postgresql://secret")
         environment[variable["name"]] = filled_in.get(value, value)
-    Settings.from_environment(environment)
+    settings = Settings.from_environment({**environment, "PROGRESS_HOST": "0.0.0.0"})
+    if name in ("command", "query"):
+        check_exposure(settings)
     assert container(name)["image"] == "${image}"
 
 
@@ -136,7 +146,9 @@ def test_compose_starts_what_there_is_with_settings_there_are(name: str) -> None
     assert understood(service["command"])
     assert set(service["environment"]) <= SETTINGS
     own = {k: str(v) for k, v in service["environment"].items() if k != "PUBSUB_EMULATOR_HOST"}
-    Settings.from_environment(own)
+    settings = Settings.from_environment({**own, "PROGRESS_HOST": "0.0.0.0"})
+    if name in ("command", "query"):
+        check_exposure(settings)
     assert set(service.get("depends_on", {})) <= set(COMPOSE["services"])
 
 

@@ -49,6 +49,13 @@ def test_every_query_is_described() -> None:
     assert [name for name in query.fields if f"`{name}`" not in text] == []
 
 
+def test_every_subscription_is_described() -> None:
+    subscription = load_schema().subscription_type
+    assert subscription is not None
+    text = (DOCS / "api.md").read_text("utf-8")
+    assert [name for name in subscription.fields if f"`{name}`" not in text] == []
+
+
 def test_every_metric_that_the_docs_name_exists() -> None:
     names = set(re.findall(r"^\| `(progress_\w+)", REFERENCE.metrics(), re.MULTILINE))
     text = (DOCS / "operations.md").read_text("utf-8")

@@ -38,6 +38,14 @@ def test_a_client_is_let_in_by_its_credentials() -> None:
     assert fed(INIT)[0] == Authorize({})
 
 
+def test_nothing_may_be_asked_before_the_acknowledgement() -> None:
+    state = Protocol(3)
+    state.receive(json.dumps(INIT))
+    [close] = state.receive(json.dumps(ask()))
+    assert isinstance(close, Close)
+    assert close.code == 4401
+
+
 @pytest.mark.parametrize("payload", [None, {"a": [1]}])
 def test_a_ping_is_answered_with_what_it_held(payload: dict[str, Any] | None) -> None:
     """Before the connection is acknowledged too."""
