@@ -5,7 +5,7 @@ import { language, text } from "./texts.js";
 const system = matchMedia("(prefers-color-scheme: dark)");
 const isDark = () => (document.documentElement.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
 
-/** Wire the frame; `show(learner)` brings its links and title to the shown learner. */
+/** Wire the frame; `show(learner)` brings its links and title to what is shown now. */
 export function frame() {
   const button = document.querySelector("#theme");
   button.setAttribute("aria-label", text("darkTheme"));
@@ -26,17 +26,17 @@ function setTheme(theme) {
   }
 }
 
-function show(learner) {
+function show(learner, title = learner) {
   const other = language === "en" ? "ja" : "en";
   const link = document.querySelector("#language");
   link.textContent = text("otherLanguage");
   link.lang = link.hreflang = other;
-  link.href = address({ learner, lang: other });
-  document.querySelector("#home").href = address({ lang: new URLSearchParams(location.search).get("lang") });
-  document.title = learner ? `${learner} · ${text("product")}` : text("product");
-}
-
-function address(parameters) {
-  const given = Object.entries(parameters).filter(([, value]) => value);
-  return `?${new URLSearchParams(given)}`;
+  const here = new URLSearchParams(location.search);
+  const chosen = here.get("lang");
+  here.set("lang", other);
+  link.href = `?${here}`;
+  const there = chosen ? `?${new URLSearchParams({ lang: chosen })}` : "";
+  document.querySelector("#home").href = `./${there}`;
+  document.querySelector("#elsewhere").href = `${document.querySelector("#elsewhere").getAttribute("data-page")}${there}`;
+  document.title = title ? `${title} · ${text("product")}` : text("product");
 }

@@ -1,14 +1,22 @@
 // The one way to the service: POST /graphql, relative to the page.
 
+import { authorization } from "./token.js";
+
 const TIMEOUT = 15_000;
 const ENDPOINT = new URL("graphql", document.baseURI);
 
 /** The service did not answer, or refused. `code` names why; `message` is the service's own words. */
 export class ServiceError extends Error {
-  constructor(code, message = "") {
+  constructor(code, message = "", status = 0) {
     super(message);
     this.name = "ServiceError";
     this.code = code;
+    this.status = status;
+  }
+
+  /** Whether a token, or another one, is what it takes. */
+  get needsToken() {
+    return this.status === 401 || this.code === "FORBIDDEN";
   }
 }
 
@@ -22,9 +30,9 @@ export async function ask(query, variables, signal) {
   const response = await post({ query, variables, operationName }, signal);
   const body = await decode(response, signal);
   const [error] = body?.errors ?? [];
-  if (error) throw new ServiceError(error.extensions?.code ?? "REFUSED", error.message);
+  if (error) throw new ServiceError(error.extensions?.code ?? "REFUSED", error.message, response.status);
   const refused = response.status < 500 ? "REFUSED" : "SERVICE_DOWN";
-  if (!body?.data) throw new ServiceError(refused, `HTTP ${response.status}`);
+  if (!body?.data) throw new ServiceError(refused, `HTTP ${response.status}`, response.status);
   return {
     data: body.data,
     position: body.extensions?.position ?? null,
@@ -39,6 +47,7 @@ async function post(body, signal) {
       headers: {
         "content-type": "application/json",
         accept: "application/graphql-response+json, application/json;q=0.9",
+        ...authorization(),
       },
       body: JSON.stringify(body),
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]),
@@ -52,9 +61,9 @@ async function decode(response, signal) {
   try {
     return await response.json();
   } catch (error) {
-    throw unreachable(error, signal, `HTTP ${response.status}`);
+    throw unreachable(error, signal, `HTTP ${response.status}`, response.status);
   }
 }
 
-const unreachable = (error, signal, message = String(error.message)) =>
-  signal.aborted ? error : new ServiceError("SERVICE_DOWN", message);
+const unreachable = (error, signal, message = String(error.message), status = 0) =>
+  (signal.aborted ? error : new ServiceError("SERVICE_DOWN", message, status));

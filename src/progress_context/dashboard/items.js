@@ -5,23 +5,29 @@ import * as format from "./format.js";
 import { text } from "./texts.js";
 
 export const PAGE_SIZE = 20;
+const PAUSE = 200;
 
 const find = (selector) => document.querySelector(selector);
 const filter = () => find("#filter input:checked").value;
+const searched = () => find("#search").value.trim() || null;
 
-/** Which part of the items is asked for: a filter, and the cursors of the pages walked so far. */
+/** Which part of the items is asked for: a filter, a search, and the cursors of the pages walked so far. */
 export function itemsView(onChange) {
-  const view = { cursors: [null], next: null };
+  const view = { cursors: [null], next: null, timer: 0 };
   const walk = (cursors) => {
     view.cursors = cursors;
     view.next = null;
     onChange();
   };
   find("#filter").addEventListener("change", () => walk([null]));
+  find("#search").addEventListener("input", () => {
+    clearTimeout(view.timer);
+    view.timer = setTimeout(() => walk([null]), PAUSE);
+  });
   find("#items-next").addEventListener("click", () => view.next && walk([...view.cursors, view.next]));
   find("#items-previous").addEventListener("click", () => view.cursors.length > 1 && walk(view.cursors.slice(0, -1)));
   return {
-    variables: () => ({ filter: filter(), first: PAGE_SIZE, after: view.cursors.at(-1) }),
+    variables: () => ({ filter: filter(), search: searched(), first: PAGE_SIZE, after: view.cursors.at(-1) }),
     restart: () => { view.cursors = [null]; },
     show: (connection, now) => show(view, connection, now),
   };
@@ -47,7 +53,7 @@ const enable = (button, possible) => button.setAttribute("aria-disabled", String
 function showNone(count) {
   const none = find("#no-items");
   none.hidden = count > 0;
-  none.textContent = text(filter() === "ALL" ? "noItems" : "noItemsFiltered");
+  none.textContent = text(filter() === "ALL" && !searched() ? "noItems" : "noItemsFiltered");
 }
 
 function row(item, now) {

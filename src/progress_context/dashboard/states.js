@@ -3,6 +3,7 @@
 import { html, update } from "./element.js";
 import * as format from "./format.js";
 import { text } from "./texts.js";
+import { keepToken } from "./token.js";
 
 const find = (selector) => document.querySelector(selector);
 
@@ -11,14 +12,24 @@ function enter(state) {
   main.dataset.state = state;
   main.setAttribute("aria-busy", String(state === "loading"));
   find("#page").hidden = state !== "ready" && state !== "loading";
+  find("#heading").hidden = state !== "ready" && state !== "loading";
   find("#message").hidden = state === "ready" || state === "loading";
   find("#banner").hidden = true;
 }
 
-function message(title, body, { retry = false, learners = [] } = {}) {
+const retry = () => document.dispatchEvent(new Event("retry"));
+for (const button of document.querySelectorAll("[data-action=retry]")) button.addEventListener("click", retry);
+find("#token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  keepToken(find("#token").value.trim());
+  retry();
+});
+
+function message(title, body, { retriable = false, token = false, learners = [] } = {}) {
   update(find("#message-title"), title);
   update(find("#message-body"), body);
-  find("#message [data-action=retry]").hidden = !retry;
+  find("#message [data-action=retry]").hidden = !retriable;
+  find("#token-form").hidden = !token;
   update(find("#learners"), ...learners);
 }
 
@@ -26,14 +37,18 @@ function message(title, body, { retry = false, learners = [] } = {}) {
 export function showWaiting(learner) {
   enter("loading");
   find("#name").textContent = learner ?? "";
-  if (!learner) find("#page").hidden = true;
+  if (learner) return;
+  find("#page").hidden = true;
+  find("#heading").hidden = true;
 }
 
 export const showPage = () => enter("ready");
 
-export function showIdle(learner) {
+/** Nothing to show of this learner yet; `moment` is the past moment shown, if any. */
+export function showIdle(learner, moment) {
+  const when = moment ? "idlePast" : "idle";
   enter("idle");
-  message(text("idleTitle", learner), text("idleBody"));
+  message(text(`${when}Title`, learner), text(`${when}Body`));
 }
 
 /** Nobody is chosen: offer some learners. */
@@ -62,7 +77,10 @@ function invitation({ userId, totalActiveDays, lastActiveDay }, onPick) {
 /** A ServiceError: as a banner over figures that are already shown, else as the page's message. */
 export function showFailure(error, learner, figuresShown) {
   const down = error.code === "SERVICE_DOWN";
-  if (error.code === "LEARNER_UNKNOWN") {
+  if (error.needsToken) {
+    enter("closed");
+    message(text("tokenTitle"), text("tokenBody"), { token: true });
+  } else if (error.code === "LEARNER_UNKNOWN") {
     enter("unknown");
     message(text("unknownTitle", learner), text("unknownBody"));
   } else if (figuresShown) {
@@ -70,6 +88,6 @@ export function showFailure(error, learner, figuresShown) {
     update(find("#banner-text"), down ? text("staleDown") : text("staleRefused", error.message));
   } else {
     enter("failed");
-    message(text(down ? "downTitle" : "refusedTitle"), down ? text("downBody") : error.message, { retry: true });
+    message(text(down ? "downTitle" : "refusedTitle"), down ? text("downBody") : error.message, { retriable: true });
   }
 }
