@@ -19,7 +19,7 @@ from progress_context.intake.http import Intake
 from progress_context.local.ports import LOOPBACK
 from progress_context.log.event import NewEvent, Outcome
 
-HEAD = b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 def connect(url: str) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse
@@ -81,6 +82,7 @@ class Front:
         return None
 
 
+@lru_cache(maxsize=256)
 def _name_of(host: bytes) -> str:
     """The name in a Host header, without its port; empty when it is none."""
     try:
