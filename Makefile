@@ -13,7 +13,7 @@ run: $(VENV)/installed
 	@exec $(BIN)/progress-context up --sample $(ARGS)
 
 test: $(VENV)/installed-dev
-	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
