@@ -42,6 +42,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 numbers = itertools.count(1)
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """A failure is told at once, for whoever cuts the run off."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\n{report.when} of {report.nodeid} failed:\n{report.longreprtext[-3000:]}", file=sys.stderr)
+
+
 @pytest.fixture
 def shared_data() -> Path:
     """The folder with real data; tests that need it are skipped where it is absent."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +45,28 @@ def up(scratch: Path) -> Iterator[running_system]:
         yield system
 
 
+@contextmanager
+def killed_afterwards(process: subprocess.Popen[str], seconds: float = 60) -> Generator[None]:
+    """The process ends with the block, or after so many seconds: whoever reads its lines is not kept waiting."""
+    alarm = threading.Timer(seconds, process.kill)
+    alarm.start()
+    try:
+        yield
+    finally:
+        alarm.cancel()
+        process.kill()
+
+
 def test_reference_clients_are_told_of_changes(up: running_system, clients: Path) -> None:
     def review() -> None:
         assert post(up.command_url, text(judged(subject="ada"))).status_code == 201
 
     review()
     command = ["node", str(SCRIPT), str(clients), up.query_url, "ada"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
+        killed_afterwards(process),
+    ):
         assert process.stdin is not None
         assert process.stdout is not None
         for number, name in enumerate(

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
 from soak.chaos import faults
 from soak.system import SERVICES
@@ -42,6 +43,7 @@ def soaking(folder: Path, *arguments: object) -> Generator[subprocess.Popen[str]
         process.wait()
 
 
+@pytest.mark.timeout(SECONDS + 600)
 def test_nothing_is_lost_or_counted_twice_whatever_dies(scratch: Path) -> None:
     folder = scratch / "soak"
     folder.mkdir()

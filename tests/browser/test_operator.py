@@ -8,6 +8,8 @@ from typing import Any
 
 from playwright.sync_api import Page, Route, expect
 
+from waiting import eventually
+
 SYSTEM = """{ system {
   healthy head workers readModels { name version lagEvents } leases { name held holder } snapshots { count position }
 } }"""
@@ -69,8 +71,7 @@ def positions(page: Page) -> list[int]:
 def expect_events(page: Page, events: list[dict[str, Any]]) -> None:
     wanted = [event["position"] for event in events]
     expect(page.locator("#events > li")).to_have_count(len(wanted))
-    expect(page.locator(f'#events > li[data-position="{wanted[0]}"]').first).to_be_visible()
-    assert positions(page) == wanted
+    eventually(lambda: positions(page) == wanted)
 
 
 def test_the_page_shows_how_the_system_stands(visit: Visit, ask: Ask) -> None:
@@ -160,9 +161,11 @@ def test_events_are_found_by_when_they_were_recorded(visit: Visit) -> None:
 
 def test_an_event_tells_all_of_itself(visit: Visit, ask: Ask, service_url: str) -> None:
     page = visit("operator")
-    [event] = ask(EVENTS, type=COMPLETED, first=1)["events"]
+    found = ask(EVENTS, type=COMPLETED, first=25)["events"]
     page.get_by_label("Type").fill(COMPLETED)
     page.keyboard.press("Enter")
+    expect_events(page, found)
+    event = found[0]
     row = page.locator(f'#events > li[data-position="{event["position"]}"]')
     row.locator("summary").click()
     assert json.loads(row.locator("pre").first.inner_text()) == event["data"]

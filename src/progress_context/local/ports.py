@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from pathlib import Path
 
 from progress_context.errors import LocalError
 
 LOOPBACK = "127.0.0.1"
+
+# Below what systems give to outgoing connections, one of which could hold the port of a server that restarts.
+PORTS = range(15_000, 32_000)
 
 
 def is_free(port: int) -> bool:
@@ -22,7 +26,10 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at the moment."""
+    """A loopback port that nobody uses at the moment, by chance: others may be choosing too."""
+    for port in random.sample(PORTS, 100):
+        if is_free(port):
+            return port
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
