@@ -93,9 +93,8 @@ async def module_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
 @pytest.fixture(scope="session")
 def sample_system(scratch: Path) -> Iterator[running_system]:
     """A whole running system with simulated learners, whose batches follow each other quickly."""
-    with running_system(
-        scratch / "system", "--sample", environment={"PROGRESS_BATCH_SECONDS": "5"}
-    ) as system:
+    with running_system(scratch / "system", environment={"PROGRESS_BATCH_SECONDS": "5"}) as system:
+        system.simulate(learners=12, days=400)
         yield system
 
 
@@ -151,6 +150,12 @@ class running_system:  # noqa: N801 - reads as a function in `with`
             )
         eventually(self._is_serving, timeout=120)
         return self
+
+    def simulate(self, *, learners: int, days: int) -> None:
+        """Send it the events of simulated learners."""
+        command = [sys.executable, "-m", "progress_context", "simulate", "--post", self.command_url]
+        sizes = ["--learners", str(learners), "--days", str(days)]
+        subprocess.run([*command, *sizes], check=True, capture_output=True, timeout=120)
 
     def __exit__(self, *_: object) -> None:
         self.process.send_signal(signal.SIGINT)

@@ -41,9 +41,10 @@ def service(scratch: Path) -> Iterator[httpx.Client]:
         "PROGRESS_CORS_ORIGINS": "https://app.example, https://other.example",
     }
     with (
-        running_system(scratch / "graphql", "--sample", environment=environment) as system,
+        running_system(scratch / "graphql", environment=environment) as system,
         httpx.Client(base_url=system.query_url, timeout=30) as client,
     ):
+        system.simulate(learners=5, days=400)
         yield client
 
 

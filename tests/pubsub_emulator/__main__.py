@@ -19,7 +19,7 @@ async def serve(port: int, faults: dict[str, object], push_key: PushKey | None, 
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with Emulator(port, push_key, journal) as emulator:
         emulator.broker.faults.set(**faults)
-        print(emulator.address, flush=True)  # noqa: T201 - whoever started it reads the address
+        print(emulator.address, flush=True)
         await stop.wait()
 
 
