@@ -16,6 +16,7 @@ from bench.history import HISTORY, make_history, recount
 from bench.ingest import send
 from bench.live import catch_up
 from bench.load import Load
+from bench.query_live import CROWDS, QUICK_CROWDS, Crowd, measure_live, show_live
 from bench.query_page import Streams, measure_pages, show_pages
 from bench.query_questions import (
     ALL_DAYS,
@@ -28,13 +29,15 @@ from bench.query_questions import (
     STORED_DAYS,
     Questions,
 )
-from bench.query_servers import Serve, ours, postgraphile, raw, stock
+from bench.query_servers import Serve, ours, ours_with_redis, postgraphile, raw, stock
 from bench.rebuild_engine import follow_in_batches
 from progress_context.simulator import Simulation
 
 END = date(2026, 11, 20)
 
 UNCACHED = "ours: uncached"
+IN_PROCESS = "ours: cached in the process"
+IN_REDIS = "ours: cached in Redis only"
 STOCK = "ours: graphql-core executes"
 SAME_ROWS = "PostGraphile, the same 30 rows"
 STORED_ROWS = "PostGraphile, stored rows only"
@@ -43,6 +46,10 @@ RAW = "limit: one query, bare ASGI"
 GOALS = (
     Goal(UNCACHED, 2, SAME_ROWS),
     Goal(UNCACHED, 2, STORED_ROWS),
+    Goal(IN_PROCESS, 6, SAME_ROWS),
+    Goal(IN_PROCESS, 6, STORED_ROWS),
+    Goal(IN_REDIS, 3, SAME_ROWS),
+    Goal(IN_REDIS, 3, STORED_ROWS),
     Goal(UNCACHED, None, STOCK),
     Goal(UNCACHED, None, RAW),
 )
@@ -54,7 +61,8 @@ days they have too many. Stored rows are days with a review or an activity; the 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Who learns for how long, questions asked before and after the clock starts, answers checked, pages."""
+    """Who learns for how long, questions asked before and after the clock starts, answers checked, pages,
+    subscribers."""
 
     learners: int
     days: int
@@ -62,17 +70,18 @@ class Sizes:
     questions: int
     checked: int
     pages: Streams
+    crowds: tuple[Crowd, ...]
 
 
-FULL = Sizes(1_100, 32, 3_000, 12_000, 500, Streams(seconds=15, warm_up_seconds=5))
-QUICK = Sizes(60, 32, 200, 1_000, 50, Streams(seconds=3, warm_up_seconds=1))
+FULL = Sizes(1_100, 32, 3_000, 12_000, 500, Streams(seconds=15, warm_up_seconds=5), CROWDS)
+QUICK = Sizes(60, 32, 200, 1_000, 50, Streams(seconds=3, warm_up_seconds=1), QUICK_CROWDS)
 
 
 @dataclass(frozen=True)
 class Asked:
     """A contender: who serves, and how it is asked; one in `part` of the questions.
 
-    Without `quiet` it answers for stored days only.
+    Without `quiet` it answers for stored days only; with `warm` about every learner before it is measured.
     """
 
     name: str
@@ -81,11 +90,14 @@ class Asked:
     headers: dict[str, str] = field(default_factory=dict[str, str])
     quiet: bool = True
     part: int = 1
+    warm: bool = False
 
 
 WITHOUT_CACHE = Asked(UNCACHED, ours(), OURS, {"cache-control": "no-cache"})
 CONTENDERS = (
     WITHOUT_CACHE,
+    Asked(IN_PROCESS, ours(PROGRESS_CACHE="memory"), OURS, warm=True),
+    Asked(IN_REDIS, ours_with_redis, OURS, warm=True),
     Asked(STOCK, stock, OURS, part=4),
     Asked(SAME_ROWS, postgraphile, ALL_DAYS),
     Asked(STORED_ROWS, postgraphile, STORED_DAYS, quiet=False),
@@ -115,7 +127,7 @@ class Answers:
         return Contender(asked.name, HISTORY, measure)
 
     def _measure(self, asked: Asked, port: int, file: Path) -> Run:
-        checked = self._learners[: self._sizes.checked]
+        checked = self._questions.learners if asked.warm else self._learners[: self._sizes.checked]
         wrong = uvloop.run(
             self._questions.wrong(port, asked.query, checked, headers=asked.headers, quiet=asked.quiet)
         )
@@ -154,11 +166,13 @@ def main(*, runs: int = 5, quick: bool = False) -> None:
         pages = measure_pages(
             server, folder, questions, WITHOUT_CACHE.serve, WITHOUT_CACHE.headers, sizes.pages, runs
         )
+        live = measure_live(server, folder, questions, sizes.crowds, runs)
     learners = f"a random one of {len(questions.learners):,} learners"
     show_rates(report, f"{DAYS} days by 6 fields of {learners}, {CONNECTIONS} connections", "requests")
     console.print(LEGEND)
     show_goals(report, GOALS)
     show_pages(report, UNCACHED, pages)
+    show_live(report, live)
     finish(report)
 
 

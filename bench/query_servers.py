@@ -15,6 +15,7 @@ from pathlib import Path
 from bench import peers
 from bench.services import START_SECONDS, STOP_SECONDS, query_service
 from progress_context.local.ports import free_port
+from progress_context.local.valkey import EmbeddedValkey
 from progress_context.services.query import SESSION
 
 POSTGRAPHILE_POOL = 10  # connections: its default
@@ -51,6 +52,16 @@ def ours(**settings: str) -> Serve:
             yield service.ports["query"]
 
     return serve
+
+
+@contextmanager
+def ours_with_redis(database_url: str, folder: Path) -> Generator[int]:
+    """The query service with its answers in Valkey, and none in the process."""
+    with (
+        EmbeddedValkey(folder / "valkey") as valkey,
+        ours(REDIS_URL=valkey.url, PROGRESS_CACHE_MEMORY_MB="0")(database_url, folder) as port,
+    ):
+        yield port
 
 
 @contextmanager

@@ -63,7 +63,7 @@ class Gate:
             return known.principal
         claims = await self._verifier.verify(token)
         principal = principal_of(claims, self._names)
-        self._trust(token, _Trusted(principal, min(float(claims["exp"]), self._clock() + TRUSTED_SECONDS)))
+        self._trust(token, _Trusted(principal, min(principal.until, self._clock() + TRUSTED_SECONDS)))
         return principal
 
     def _trust(self, token: str, trusted: _Trusted) -> None:

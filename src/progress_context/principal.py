@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Literal, get_args
 
 from progress_context.errors import TokenRefused
@@ -23,7 +24,8 @@ class Principal:
     """Who asks: `subject` is the learner's id for a learner, a name for everybody else.
 
     A learner sees themselves; a coach the named `learners` and those of `groups`, whose ids begin with the
-    group's name and a slash; services and operators see every learner.
+    group's name and a slash; services and operators see every learner. `until` is when the token ends, in
+    seconds since 1970.
     """
 
     role: Role
@@ -31,6 +33,7 @@ class Principal:
     learners: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
+    until: float = field(default=inf, compare=False)
 
     @property
     def sees_all(self) -> bool:
@@ -80,6 +83,7 @@ def principal_of(claims: Mapping[str, Any], names: ClaimNames) -> Principal:
         learners=frozenset(_names(claims.get(names.learners, ()), names.learners)),
         groups=frozenset(_names(claims.get(names.groups, ()), names.groups)),
         scopes=frozenset(_scopes(claims.get(names.scope, ()), names.scope)),
+        until=float(claims.get("exp", inf)),
     )
 
 

@@ -246,7 +246,9 @@ class Settings:
         _one_of("off", "memory", "redis"),
         "keep GraphQL answers nowhere (off), in the process (memory), or in Redis too if REDIS_URL names one",
     )
-    cache_memory_mb: int = _setting(64, _whole(1, 65_536), "megabytes of answers kept in each query process")
+    cache_memory_mb: int = _setting(
+        64, _whole(0, 65_536), "megabytes of answers kept in each query process; 0: none, in Redis only"
+    )
     cache_trust_ms: int = _setting(
         1_000,
         _whole(0, 10_000),

@@ -25,6 +25,7 @@ MAX_KEY_SET = 1024 * 1024  # bytes
 MIN_SECRET = 32  # bytes, as long as what HS256 makes of it
 MIN_RSA = 2048  # bits
 
+LEEWAY_SECONDS = 60.0  # by which clocks may differ
 FETCH_SECONDS = 5.0
 LIFETIME = 3_600.0  # seconds until keys are fetched anew, though none is missing
 STALE_LIFETIME = 86_400.0  # seconds that keys are believed while their address does not answer
@@ -104,7 +105,7 @@ class Verifier:
         keys: KeySet | None = None,
         secret: str = "",
         algorithms: Sequence[str] = ASYMMETRIC,
-        leeway: float = 60,
+        leeway: float = LEEWAY_SECONDS,
     ) -> None:
         """`algorithms` are those of `keys`; HS256 is accepted with a `secret` only.
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -336,6 +337,17 @@ async def test_a_token_of_a_socket_stands_in_its_header_or_its_payload(place: Pl
         async with WebSocket(f"{place.up.query_url}/graphql", **headers) as socket:
             await socket.send({"type": "connection_init", "payload": payload})
             assert await socket.receive() == {"type": "connection_ack"}
+
+
+async def test_a_socket_ends_with_its_token(place: Place) -> None:
+    """Clocks may differ by a minute: only then is a token surely over."""
+    bearer = of("learner", exp=int(time.time()) - 57)
+    async with WebSocket(f"{place.up.query_url}/graphql") as socket:
+        await socket.send({"type": "connection_init", "payload": {"token": bearer}})
+        assert await socket.receive() == {"type": "connection_ack"}
+        closed = await socket.closed()
+    assert closed.code == 4403
+    assert "expired" in closed.reason
 
 
 async def test_queries_over_a_socket_see_no_more_than_others(place: Place) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from graphql import ArgumentNode, DocumentNode, StringValueNode, Visitor, print_ast, visit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis_graphql import Mode, nodes, queries
 from prometheus_client import REGISTRY
 
 from graphql_requests import Request, requests
@@ -31,6 +33,15 @@ LIMITS = Limits(cost=100_000, aliases=1_000)
 EXAMPLES = settings(
     deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
+
+
+SCALARS = {
+    "Date": st.dates(date(2026, 1, 1), date(2026, 6, 2)).map(lambda day: nodes.String(day.isoformat())),
+    "DateTime": st.datetimes(datetime(2026, 1, 1), datetime(2026, 6, 2)).map(
+        lambda at: nodes.String(f"{at.isoformat(timespec='seconds')}Z")
+    ),
+    "Position": st.integers(0, 3_000).map(lambda position: nodes.String(str(position))),
+}
 
 
 class Both:
@@ -77,6 +88,28 @@ async def test_both_executors_answer_the_same_bytes(both: Both, data: st.DataObj
     await both.same(request)
 
 
+@EXAMPLES
+@given(data=st.data(), mode=st.sampled_from([Mode.POSITIVE, Mode.POSITIVE, Mode.NEGATIVE]))
+async def test_so_they_do_for_queries_that_know_nothing_of_us(
+    both: Both, data: st.DataObject, mode: Mode
+) -> None:
+    """Valid by the schema, or with one mistake; learners of the log in place of most of those made up."""
+
+    def printed(document: DocumentNode) -> str:
+        return print_ast(visit(document, Acquainted(both.learners)))
+
+    served = await both.planned.served()
+    asked = queries(
+        served.schema,
+        fields=sorted(served.schema.query_type.fields.keys() - OPERATORS),  # type: ignore[union-attr]
+        custom_scalars=SCALARS,
+        print_ast=printed,
+        allow_x00=False,
+        mode=mode,
+    )
+    await both.same(Request(str(data.draw(asked)), {}))
+
+
 async def test_every_field_is_planned(both: Both) -> None:
     """Each field of Query with all there is below it: no error, and no need for graphql-core."""
     schema: Any = (await both.planned.served()).schema
@@ -96,6 +129,23 @@ async def test_every_field_is_planned(both: Both) -> None:
 async def test_floats_are_written_as_postgresql_writes_them(both: Both, number: float) -> None:
     async with both.world.pool.acquire() as connection:
         assert float_text(number) == await connection.fetchval("SELECT $1::float8::text", number)
+
+
+class Acquainted(Visitor):
+    """Puts learners in place of the ids of arguments `userId`, but for every fourth."""
+
+    def __init__(self, learners: list[str]) -> None:
+        super().__init__()
+        self._learners = learners
+
+    def enter_argument(self, node: ArgumentNode, *_: object) -> ArgumentNode | None:
+        if node.name.value != "userId" or not isinstance(node.value, StringValueNode):
+            return None
+        choice = len(node.value.value) % 4
+        if choice == 3:
+            return None
+        learner = self._learners[choice % len(self._learners)]
+        return ArgumentNode(name=node.name, value=StringValueNode(value=learner))
 
 
 def answers_by_plan() -> float:

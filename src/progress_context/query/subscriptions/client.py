@@ -22,6 +22,7 @@ from progress_context.query.subscriptions.outbox import Outbox, Ticket
 from progress_context.query.subscriptions.payloads import Payload
 from progress_context.query.subscriptions.protocol import Params, refused
 from progress_context.query.subscriptions.stream import DocumentRefused, Reader, Wanted
+from progress_context.tokens import LEEWAY_SECONDS
 
 log = structlog.get_logger(__name__)
 
@@ -130,6 +131,12 @@ class Client(ABC):
         """Whether one write has waited for too long."""
         since = self.outbox.busy_since
         return since is not None and now - since > self.desk.slow_seconds
+
+    def has_expired(self) -> bool:
+        """Whether the token that let the client in is not valid any more."""
+        if self.who is None:
+            return False
+        return self.desk.admission.reader(self.who).until + LEEWAY_SECONDS <= time.time()
 
     async def _run(self, operation: str, params: Params, after: int | None) -> None:
         try:

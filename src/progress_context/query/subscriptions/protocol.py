@@ -103,6 +103,7 @@ Effect = Say | Close | Authorize | Start | Stop
 
 UNAUTHORIZED = Close(4401, "Unauthorized")
 FORBIDDEN = Close(4403, "Forbidden")
+EXPIRED = Close(4403, "The token has expired; connect again with a new one")
 SUBPROTOCOL_UNKNOWN = Close(4406, "Subprotocol not acceptable")
 INIT_TIMEOUT = Close(4408, "Connection initialisation timeout")
 TOO_MANY_INITS = Close(4429, "Too many initialisation requests")

@@ -96,8 +96,9 @@ class EventStream(Client):
             self.outbox.put("event: complete\ndata:\n\n", ticket=_Last(self._over))
 
     def check(self, now: float) -> None:
-        """Say something now and then, so that nobody in between takes the stream for dead; end slow ones."""
-        if self.is_slow(now):
+        """Say something now and then, so that nobody in between takes the stream for dead; end slow ones,
+        and those whose token ended."""
+        if self.is_slow(now) or self.has_expired():
             self._over.set()
         elif self.opened and now - self._told_at > HEARTBEAT_SECONDS:
             self._told_at = now

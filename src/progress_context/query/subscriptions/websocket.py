@@ -88,11 +88,13 @@ class Socket(Client):
             self.outbox.put(protocol.complete(operation))
 
     def check(self, now: float) -> None:
-        """Close who does not initialise, read, or answer; ping who was silent."""
+        """Close who does not initialise, read, or answer, and whose token ended; ping who was silent."""
         if not self._protocol.acknowledged and now - self._opened_at > self.desk.init_seconds:
             self._end(protocol.INIT_TIMEOUT)
         elif self.is_slow(now):
             self._end(protocol.TOO_SLOW)
+        elif self.has_expired():
+            self._end(protocol.EXPIRED)
         elif now - self.heard_at > SILENT_SECONDS:
             self._end(protocol.SILENT)
         elif now - max(self.heard_at, self._asked_at) > PING_SECONDS:
