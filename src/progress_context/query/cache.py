@@ -27,16 +27,23 @@ from progress_context.query.cache_versions import Seen, Versions, askable
 from progress_context.query.responses import Reply, ending
 from progress_context.query.snapshot import ServedAnew
 
+IN_MEMORY, NOT_IN_MEMORY, IN_REDIS, NOT_IN_REDIS = (
+    telemetry.CACHE_REQUESTS.labels(layer, result)
+    for layer in ("memory", "redis")
+    for result in ("hit", "miss")
+)
+
 Compute = Callable[[], Awaitable[Reply]]
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Asked:
     """One request: `served` stands for the definitions in force, `versions` are the active ones.
 
-    `reader` is the one who asks. `again` asks the same once more.
+    `reader` is the one who asks. `again` asks the same once more. `latest` is what its key was, by what was
+    seen: as long as that is trusted, the key is the same.
     """
 
     served: bytes
@@ -49,6 +56,7 @@ class Asked:
     wait_for: int
     cost: int
     again: Compute
+    latest: tuple[Seen, bytes] | None = None
 
 
 class Noting(Protocol):
@@ -107,14 +115,18 @@ class Cache:
             return await compute()
         if seen.versions != asked.versions:
             raise ServedAnew
-        try:
-            key = self._key(asked, seen)
-        except (TypeError, ValueError):  # variables that are no JSON
-            return await compute()
+        if asked.latest is not None and asked.latest[0] is seen:
+            key = asked.latest[1]
+        else:
+            try:
+                key = self._key(asked, seen)
+            except (TypeError, ValueError):  # variables that are no JSON
+                return await compute()
+            asked.latest = seen, key
         if self.noting is not None:
             self.noting.note(asked, seen)
         value = self._memory.get(key, self._clock())
-        _count("memory", value)
+        (IN_MEMORY if value is not None else NOT_IN_MEMORY).inc()
         if value is not None:
             return _reply(_Found(value, 0), asked, seen)
         found = await self._found(key, asked, seen, compute)
@@ -129,6 +141,11 @@ class Cache:
 
     async def _seen(self, asked: Asked, *, anew: bool = False) -> Seen | None:
         """None when the database cannot say, as while read models are exchanged."""
+        trusted = (
+            None if anew else self._versions.trusted(asked.about.users, asked.reader.sight, asked.wait_for)
+        )
+        if trusted is not None:
+            return trusted
         if not all(askable(user) for user in asked.about.users):
             return None
         try:
@@ -189,7 +206,7 @@ class Cache:
         if self._redis is None or None in seen.keys:
             return None
         value = await self._redis.get(key)
-        _count("redis", value)
+        (IN_REDIS if value is not None else NOT_IN_REDIS).inc()
         return value
 
     async def _keep(self, key: bytes, value: Entry, asked: Asked, seen: Seen) -> None:
@@ -216,7 +233,3 @@ def _reply(found: _Found, asked: Asked, seen: Seen) -> Reply:
         telemetry.GRAPHQL_ERRORS.labels("LEARNER_UNKNOWN").inc()
     body = found.value.data + ending(position, asked.cost)
     return Reply(body, position=position, keep=True, tag=found.value.tag)
-
-
-def _count(layer: str, value: Entry | None) -> None:
-    telemetry.CACHE_REQUESTS.labels(layer, "miss" if value is None else "hit").inc()

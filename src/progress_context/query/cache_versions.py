@@ -28,6 +28,7 @@ AT_ONCE = 500  # learners in one statement
 STATEMENTS = 2  # under way at the same time
 KEPT = 10_000
 LONGEST_ID = 1_024
+TRUSTED, READ = (telemetry.CACHE_VERSIONS.labels(how) for how in ("trusted", "read"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +108,21 @@ class Versions:
         Whoever is out of `sight` is unknown. With `anew`, as the database has them now. Raises
         LogUnavailable, or what PostgreSQL says.
         """
-        who = (users, sight)
-        if self._trust and len(users) == 1 and not anew:
-            known = self._trusted.get(who)
-            if known is not None and known.seen.position >= at_least and self._holds(known):
-                telemetry.CACHE_VERSIONS.labels("trusted").inc()
-                return known.seen
-        telemetry.CACHE_VERSIONS.labels("read").inc()
-        return await self._read(who)
+        known = None if anew else self.trusted(users, sight, at_least)
+        if known is not None:
+            return known
+        READ.inc()
+        return await self._read((users, sight))
+
+    def trusted(self, users: tuple[str, ...], sight: Sight, at_least: int) -> Seen | None:
+        """The same, if it need not be read."""
+        if not self._trust or len(users) != 1:
+            return None
+        known = self._trusted.get((users, sight))
+        if known is None or known.seen.position < at_least or not self._holds(known):
+            return None
+        TRUSTED.inc()
+        return known.seen
 
     def _holds(self, known: _Trusted) -> bool:
         """Whether a version is fresh, no news of the learner came since, and the date cannot have changed."""

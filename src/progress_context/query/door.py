@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from progress_context import telemetry
 from progress_context.gate import Gate
 from progress_context.principal import Principal
@@ -26,16 +28,14 @@ class RateLimits:
     anonymous: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
+class Visitor(msgspec.Struct, frozen=True):
     """Who asks, and where from: `address` tells anonymous ones apart."""
 
     principal: Principal
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(msgspec.Struct, frozen=True):
     """A request that was counted; `headers` tell how it stands, `why_not` is empty if it may be answered."""
 
     headers: Headers

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ from progress_context.log.database import Pool, acquire, fetch_one
 from progress_context.log.profiles import Calendar
 from progress_context.patience import Patience
 from progress_context.principal import EVERYBODY, Principal
-from progress_context.query.cache import Asked, Cache
+from progress_context.query.cache import Asked, Cache, Compute
 from progress_context.query.cache_entries import identity_of
 from progress_context.query.compiled import Request, compiled, within
 from progress_context.query.documents import Document, Documents
@@ -40,6 +41,7 @@ from progress_context.query.snapshot import BATCH_SECONDS, ServedAnew, snapshot
 from progress_context.query.stock import execute_stock
 
 ATTEMPTS = 3
+PREPARED_KEPT, LONGEST_PREPARED = 5_000, 2_048  # requests, and bytes of one
 PLANNED = telemetry.QUERY_ANSWERS.labels("planned")
 STOCK = telemetry.QUERY_ANSWERS.labels("stock")
 # A read model was swapped under a statement that was prepared before.
@@ -52,12 +54,24 @@ SWAPPED = (
 
 
 @dataclass(frozen=True, slots=True)
+class _Prepared:
+    """All that is known of a request before it is answered. Without `asked` its answer is not kept."""
+
+    wait_for: int
+    asked: Asked | None
+    computed: Compute
+
+
+@dataclass(frozen=True, slots=True)
 class _State:
-    """What is served, and the documents that were prepared for it."""
+    """What is served, and the documents and requests that were prepared for it."""
 
     served: Served
     documents: Documents
     identity: bytes
+    prepared: OrderedDict[tuple[bytes, Principal], _Prepared] = field(
+        default_factory=OrderedDict[tuple[bytes, Principal], _Prepared]
+    )
 
 
 class Executor:
@@ -113,16 +127,30 @@ class Executor:
         reader: Principal = EVERYBODY,
         *,
         fresh: bool = False,
+        whole: bytes = b"",
     ) -> Reply:
         """A GraphQL response as bytes, with what `reader` may see; nothing is raised.
 
-        With `fresh` the cache is left alone.
+        With `fresh` the cache is left alone. `whole` are bytes that stand for query, variables and name: a
+        request that comes again need not be prepared again.
         """
         try:
             for _ in range(ATTEMPTS):
                 state = self._state or await self._renewed(None)
                 try:
-                    return await self._respond(state, query, variables or {}, operation_name, reader, fresh)
+                    prepared = state.prepared.get((whole, reader)) if whole else None
+                    if prepared is None:
+                        document = state.documents.get(query)
+                        if document.errors:
+                            return refused_document(document.errors, document.code)
+                        prepared = self._prepare(
+                            state, document, query, variables or {}, operation_name, reader
+                        )
+                        if 0 < len(whole) <= LONGEST_PREPARED:
+                            state.prepared[whole, reader] = prepared
+                            if len(state.prepared) > PREPARED_KEPT:
+                                state.prepared.popitem(last=False)
+                    return await self._respond(prepared, fresh)
                 except (ServedAnew, *SWAPPED):
                     await self._renewed(state)
             raise LogUnavailable("the read models are being exchanged; ask again")
@@ -133,22 +161,25 @@ class Executor:
         """What is served, as it was known last; raises LogUnavailable."""
         return (self._state or await self._renewed(None)).served
 
-    async def _respond(
+    async def _respond(self, prepared: _Prepared, fresh: bool) -> Reply:
+        if prepared.wait_for:
+            await self._positions.wait_for(prepared.wait_for)
+        if self._cache is None or prepared.asked is None or fresh:
+            return await prepared.computed()
+        return await self._cache.answer(prepared.asked, prepared.computed)
+
+    def _prepare(
         self,
         state: _State,
+        document: Document,
         query: str,
         variables: dict[str, Any],
         operation_name: str | None,
         reader: Principal,
-        fresh: bool,
-    ) -> Reply:
-        document = state.documents.get(query)
-        if document.errors:
-            return refused_document(document.errors, document.code)
+    ) -> _Prepared:
+        """What a request asks for, and how it is answered; raises QueryError."""
         request = compiled(document, operation_name, state.served).request(variables)
         within(request.cost, self._limits.cost)
-        if request.wait_for:
-            await self._positions.wait_for(request.wait_for)
 
         async def computed() -> Reply:
             if self._planned and (reply := await self._by_plan(state.served, request, reader)) is not None:
@@ -159,16 +190,15 @@ class Executor:
                 state.served, document, operation_name, variables, request.cost, reader
             )
 
-        if self._cache is None or request.about is None or fresh:
-            return await computed()
-        if not all(map(reader.may_see, request.about.users)):  # the cache tells who exists, by its speed
-            return await computed()
+        # Whom the reader may not see is not asked about: the cache tells who exists, by its speed.
+        if request.about is None or not all(map(reader.may_see, request.about.users)):
+            return _Prepared(request.wait_for, None, computed)
         asked = Asked(
             state.identity, state.served.versions, query, operation_name, variables, reader,
             request.about, request.wait_for, request.cost,
             again=lambda: self.respond(query, variables, operation_name, reader),
         )  # fmt: skip
-        return await self._cache.answer(asked, computed)
+        return _Prepared(request.wait_for, asked, computed)
 
     async def _by_plan(self, served: Served, request: Request, reader: Principal) -> Reply | None:
         """The answer of one statement; None when there is something that only the other executor can say."""

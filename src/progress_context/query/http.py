@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import time
@@ -44,7 +45,9 @@ from progress_context.query.wire import (
 PATH = "/graphql"
 READ_SECONDS = 30.0
 COMPRESSED_FROM = 1_400  # bytes: what is shorter fits into one packet
+NOTHING = b" "  # a body that says nothing, and is no JSON
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+OURS, NUMBERS = os.urandom(6).hex(), itertools.count()  # of this process
 TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, GRAPHQL)}
 VARIES = (b"vary", b"accept, accept-encoding, authorization")
 
@@ -137,9 +140,12 @@ class GraphQLHttp:
             if media_type is None:
                 raise HttpRefusal(406, "NOT_ACCEPTABLE", f"answers are {GRAPHQL} or {JSON}")
             visitor = await self._enter(scope, headers, told)
-            wanted, fresh = await self._read(scope, headers, receive), wants_fresh(headers)
+            body, fresh = await self._body(scope, headers, receive), wants_fresh(headers)
+            wanted = (
+                read_body(body, self._options.batch) if body else read_query_string(scope["query_string"])
+            )
             if isinstance(wanted, GraphQLRequest):
-                return await self._execute(wanted, visitor, fresh)
+                return await self._execute(wanted, visitor, fresh, body)
             await self._count(visitor, told, len(wanted) - 1)
             return _together([await self._execute(each, visitor, fresh) for each in wanted])
         except HttpRefusal as error:
@@ -165,26 +171,24 @@ class GraphQLHttp:
         if counted.why_not:
             raise HttpRefusal(429, RATE_LIMITED, counted.why_not)
 
-    async def _read(
-        self, scope: Scope, headers: Mapping[str, str], receive: Receive
-    ) -> GraphQLRequest | list[GraphQLRequest]:
+    async def _body(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> bytes:
+        """What is asked; empty when the address says it."""
         if scope["method"] == "GET":
-            return read_query_string(scope["query_string"])
+            return b""
         if scope["method"] != "POST":
             raise HttpRefusal(405, "METHOD_NOT_ALLOWED", "send GET or POST")
-        check_content_type(headers)
-        return read_body(await self._body(receive), self._options.batch)
-
-    async def _body(self, receive: Receive) -> bytes:
+        check_content_type(headers.get("content-type", ""))
         try:
             with self._patience.limit():
-                return await _read_all(receive, self._options.max_body)
+                return await _read_all(receive, self._options.max_body) or NOTHING
         except TimeoutError:
             raise HttpRefusal(
                 408, "BODY_TOO_SLOW", f"the body did not arrive within {READ_SECONDS:g} s"
             ) from None
 
-    async def _execute(self, wanted: GraphQLRequest, visitor: Visitor, fresh: bool) -> Reply:
+    async def _execute(
+        self, wanted: GraphQLRequest, visitor: Visitor, fresh: bool, body: bytes = b""
+    ) -> Reply:
         name = wanted.operationName
         try:
             query = self._documents.text(wanted)
@@ -193,7 +197,9 @@ class GraphQLHttp:
         except ProgressError as error:
             return refusal(code_of(error), str(error))
         with telemetry.operation_seconds(name).time(), tracing.span("graphql", operation=name):
-            return await self._executor.respond(query, wanted.variables, name, visitor.principal, fresh=fresh)
+            return await self._executor.respond(
+                query, wanted.variables, name, visitor.principal, fresh=fresh, whole=body
+            )
 
 
 async def _read_all(receive: Receive, most: int) -> bytes:
@@ -222,7 +228,7 @@ def _headers(scope: Scope) -> dict[str, str]:
 def _request_id(headers: Mapping[str, str]) -> str:
     """The sender's name for the request, or one of ours."""
     given = headers.get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
+    return given if given and REQUEST_ID.fullmatch(given) else f"{OURS}{next(NUMBERS):06x}"
 
 
 async def _send(send: Send, status: int, body: bytes, headers: Headers) -> int:

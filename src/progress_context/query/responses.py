@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -27,8 +26,7 @@ STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """A GraphQL response as JSON.
 
     `status` is that of an answer in `application/graphql-response+json`; in `application/json` it is `plain`,

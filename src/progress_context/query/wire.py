@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
@@ -70,9 +69,10 @@ def address_of(scope: Scope) -> str:
     return (scope.get("client") or ("",))[0]
 
 
-def check_content_type(headers: Mapping[str, str]) -> None:
+@lru_cache(maxsize=256)
+def check_content_type(content_type: str) -> None:
     """Raise HttpRefusal for a body that is no JSON in UTF-8."""
-    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    media_type, _, parameters = content_type.partition(";")
     charset = parameters.strip().lower().removeprefix("charset=").strip('"') or "utf-8"
     if media_type.strip().lower() != JSON or charset not in ("utf-8", "utf8"):
         raise HttpRefusal(415, "UNSUPPORTED_MEDIA_TYPE", f"send content-type: {JSON}, in UTF-8")

@@ -24,6 +24,8 @@ SECURITY_HEADERS: Headers = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 
+NAMES = frozenset(name for name, _ in SECURITY_HEADERS)
+
 
 class Front:
     """Adds security headers to every answer, and turns away what no honest client sends.
@@ -61,7 +63,9 @@ class Front:
 
     def _secured(self, headers: Headers) -> Headers:
         """A page says for itself what it may load."""
-        own = {name for name, _ in headers}
+        own = [name for name, _ in headers if name in NAMES]
+        if not own:
+            return [*headers, *self._headers]
         return [*headers, *(header for header in self._headers if header[0] not in own)]
 
     def _complaint(self, scope: Scope) -> ASGIApp | None:

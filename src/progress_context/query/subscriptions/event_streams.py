@@ -169,7 +169,7 @@ async def _read(scope: Scope, headers: Mapping[str, str], receive: Receive) -> G
         return read_query_string(scope["query_string"])
     if scope["method"] != "POST":
         raise HttpRefusal(405, "METHOD_NOT_ALLOWED", "send GET or POST")
-    check_content_type(headers)
+    check_content_type(headers.get("content-type", ""))
     body = b""
     more = True
     while more:
