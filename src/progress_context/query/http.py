@@ -167,7 +167,8 @@ class GraphQLHttp:
 
     async def _count(self, visitor: Visitor, told: Headers, wanted: int = 1) -> None:
         counted = await self._door.count(visitor, wanted)
-        told[:] = [header for header in told if header[0] not in RATE_HEADERS] + counted.headers
+        if counted.headers:
+            told[:] = [header for header in told if header[0] not in RATE_HEADERS] + counted.headers
         if counted.why_not:
             raise HttpRefusal(429, RATE_LIMITED, counted.why_not)
 
