@@ -94,7 +94,7 @@ async def module_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
 def sample_system(scratch: Path) -> Iterator[running_system]:
     """A whole running system with simulated learners, whose batches follow each other quickly."""
     with running_system(scratch / "system", environment={"PROGRESS_BATCH_SECONDS": "5"}) as system:
-        system.simulate(learners=12, days=400)
+        system.simulate(learners=8, days=400)
         yield system
 
 

@@ -77,7 +77,7 @@ def achievements(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -128,7 +128,7 @@ async def past(module_database_url: str) -> AsyncIterator[Past]:
     await world.close()
 
 
-@settings(EXAMPLES, max_examples=25)
+@settings(EXAMPLES, max_examples=16)
 @given(
     history=histories_taken_back(),
     cuts=st.lists(st.tuples(st.integers(0, 99), st.booleans()), max_size=3).map(sorted),
@@ -152,7 +152,7 @@ async def test_what_was_shown_at_a_position_is_shown_for_it_later(
             assert await past.rows(table, Position(position)) == tables.get(table, {}), (position, table)
 
 
-@settings(EXAMPLES, max_examples=12)
+@settings(EXAMPLES, max_examples=8)
 @given(history=histories_taken_back(), share=st.integers(0, 99), of=st.integers(0, 5))
 async def test_at_every_position_the_rows_equal_a_recount_of_the_events_up_to_it(
     past: Past, history: list[NewEvent], share: int, of: int
@@ -169,7 +169,7 @@ async def test_at_every_position_the_rows_equal_a_recount_of_the_events_up_to_it
         assert await wrong(past, tables, Position(position), log[:position]) == [], position
 
 
-@settings(EXAMPLES, max_examples=25)
+@settings(EXAMPLES, max_examples=16)
 @given(history=histories_taken_back(), share=st.integers(0, 99), chosen=st.integers(0, 60))
 async def test_what_had_happened_is_a_recount_of_what_is_known_now(
     past: Past, history: list[NewEvent], share: int, chosen: int
@@ -187,7 +187,7 @@ async def test_what_had_happened_is_a_recount_of_what_is_known_now(
         assert await wrong(past, tables, HappenedBy(moment), happened) == []
 
 
-@settings(EXAMPLES, max_examples=25)
+@settings(EXAMPLES, max_examples=16)
 @given(history=histories_taken_back(), share=st.integers(0, 99))
 async def test_what_was_known_is_what_had_been_recorded(
     past: Past, history: list[NewEvent], share: int

@@ -174,7 +174,7 @@ async def world(module_database_url: str) -> AsyncIterator[World]:
 
 
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

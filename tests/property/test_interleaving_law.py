@@ -137,7 +137,7 @@ async def world(request: pytest.FixtureRequest, module_database_url: str) -> Asy
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

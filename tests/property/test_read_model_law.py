@@ -25,7 +25,7 @@ STORED = (
 COMPUTED_WHEN_ASKED = ("accuracy", "incorrect", "average_response_time_ms")
 LEARNERS_OF_A_HISTORY = 6
 EXAMPLES = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -79,7 +79,7 @@ async def test_any_history_any_pages_and_a_crash_anywhere_give_the_recount(
     assert await disagreements(world) == []
 
 
-@settings(EXAMPLES, max_examples=15)
+@settings(EXAMPLES, max_examples=10)
 @given(history=histories(), pages=batch_sizes(), shards=st.integers(1, 3))
 async def test_a_rebuild_gives_the_rows_that_live_work_gave(
     world: World, history: list[NewEvent], pages: list[int], shards: int
@@ -94,7 +94,7 @@ async def test_a_rebuild_gives_the_rows_that_live_work_gave(
     assert await disagreements(world) == []
 
 
-@settings(EXAMPLES, max_examples=15)
+@settings(EXAMPLES, max_examples=10)
 @given(history=histories(), repeated=st.integers(0, 40))
 async def test_delivering_again_changes_nothing(world: World, history: list[NewEvent], repeated: int) -> None:
     await world.clear()
@@ -112,7 +112,7 @@ async def test_delivering_again_changes_nothing(world: World, history: list[NewE
     assert await world.tables() == before
 
 
-@settings(EXAMPLES, max_examples=25)
+@settings(EXAMPLES, max_examples=16)
 @given(history=histories(), hours=st.integers(-24 * 40, 24 * 20))
 async def test_lazy_read_models_equal_the_recount(world: World, history: list[NewEvent], hours: int) -> None:
     await world.clear()

@@ -56,7 +56,7 @@ async def disagreements(world: World, learners: Sequence[int], today: date) -> l
 
 
 @settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

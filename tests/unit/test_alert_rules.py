@@ -125,6 +125,11 @@ CASES: dict[str, tuple[str, str, str]] = {
         buckets("progress_graphql_seconds", 94, 100),
         buckets("progress_graphql_seconds", 96, 100),
     ),
+    "ProgressCacheWithoutRedis": (
+        labelled("progress_cache_redis_errors_total", 'kind="slow"', 1),
+        labelled("progress_cache_redis_errors_total", 'kind="slow"', 12),
+        labelled("progress_cache_redis_errors_total", 'kind="slow"', 11),
+    ),
 }
 JOBS = ("progress-command", "progress-projection", "progress-query")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from starlette.types import Receive, Scope
 
 from progress_context.errors import IntakeError
@@ -43,7 +41,9 @@ class BodyReader:
     async def _read(self, gunzip: Gunzip | None, receive: Receive) -> bytes:
         parts: list[bytes] = []
         size = received = 0
-        async for chunk in _chunks(receive):
+        more = True
+        while more:
+            chunk, more = await _next(receive)
             received += len(chunk)
             for part in [chunk] if gunzip is None else gunzip.feed(chunk):
                 size += len(part)
@@ -60,12 +60,9 @@ def too_large(max_body: int) -> IntakeError:
     return IntakeError(413, "body_too_large", f"the body is larger than {max_body:,} bytes")
 
 
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    """The parts of a request's body as they arrive."""
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise IntakeError(400, "body_broke_off", "the body ended before it was complete")
-        yield message.get("body", b"")
-        more = message.get("more_body", False)
+async def _next(receive: Receive) -> tuple[bytes, bool]:
+    """The next part of a request's body, and whether there are more."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise IntakeError(400, "body_broke_off", "the body ended before it was complete")
+    return message.get("body", b""), message.get("more_body", False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,7 +24,7 @@ from progress_context.intake.xapi import map_statement, read_statement
 from progress_context.log.event import NewEvent, Outcome, Status
 from progress_context.log.group_commit import Submit
 
-_APPENDED = {status: telemetry.APPENDED.labels(status) for status in get_args(Status)}
+_APPENDED = {str(status): telemetry.APPENDED.labels(status) for status in get_args(Status)}
 
 Decode = Callable[[Headers, bytes], tuple[list[Parsed], bool]]
 
@@ -100,12 +99,15 @@ class Intake:
         results = [
             _result(p, next(outcomes)) if isinstance(p, NewEvent) else _result(p, p.outcome) for p in parsed
         ]
-        counts = Counter(result.status for result in results)
+        counts = dict.fromkeys(_APPENDED, 0)
+        for result in results:
+            counts[result.status] += 1
         for status, count in counts.items():
-            _APPENDED[status].inc(count)
+            if count:
+                _APPENDED[status].inc(count)
         if unknown := sum(not event.known for event in events):
             telemetry.UNKNOWN_TYPES.inc(unknown)
-        return Answer(counts["stored"], counts["duplicate"], counts["conflict"], counts["invalid"], results)
+        return Answer(results=results, **counts)
 
     def _decode_events(self, headers: Headers, body: bytes) -> tuple[list[Parsed], bool]:
         now, skew = self._clock(), self._max_skew

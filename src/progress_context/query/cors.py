@@ -30,7 +30,7 @@ class Origins:
             (b"access-control-allow-origin", told),
             (
                 b"access-control-expose-headers",
-                b"x-request-id, ratelimit, ratelimit-policy, retry-after, www-authenticate",
+                b"etag, x-request-id, ratelimit, ratelimit-policy, retry-after, www-authenticate",
             ),
             (b"vary", b"origin"),
         ]
