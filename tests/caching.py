@@ -15,7 +15,7 @@ from progress_context.log.database import Pool
 from progress_context.log.profiles import Calendar
 from progress_context.query.cache import Cache
 from progress_context.query.cache_memory import Memory
-from progress_context.query.cache_redis import RedisAnswers
+from progress_context.query.cache_redis import SECONDS, RedisAnswers
 from progress_context.query.cache_versions import Versions
 from progress_context.query.execute import Executor
 from progress_context.query.positions import Positions
@@ -35,6 +35,7 @@ class Copy:
         *,
         cached: bool = True,
         redis_url: str = "",
+        redis_seconds: float = SECONDS,
         trust: float = 0.0,
         most_bytes: int = 1 << 24,
     ) -> None:
@@ -42,7 +43,9 @@ class Copy:
             return clock().timestamp()
 
         self.memory = Memory(most_bytes)
-        self.redis = RedisAnswers(redis_url, pause=0.02, clock=seconds) if redis_url else None
+        self.redis = (
+            RedisAnswers(redis_url, seconds=redis_seconds, pause=0.02, clock=seconds) if redis_url else None
+        )
         versions = Versions(pool, CALENDAR, clock, trust=trust)
         self.cache = Cache(versions, self.memory, self.redis, seconds) if cached else None
         self.positions = Positions(pool, timeout=1.0, poll=0.05)

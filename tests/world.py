@@ -32,6 +32,7 @@ CLEAR = """
     SET session_replication_role = replica;
     TRUNCATE log.events, log.learners, log.profiles, log.voids, log.unknown_types RESTART IDENTITY CASCADE;
     RESET session_replication_role;
+    DELETE FROM engine.parked;
     UPDATE log.head SET position = 0, recorded_at = '-infinity', profile_position = 0;
 """
 
@@ -68,6 +69,8 @@ class World:
         """Forget everything: what no role of the product may do."""
         owner = await asyncpg.connect(self.url)
         await owner.execute(CLEAR)
+        retired = await owner.fetch("SELECT version_id FROM engine.versions WHERE status <> 'active'")
+        await books.drop_versions(owner, [row["version_id"] for row in retired])  # they are ahead of the log
         for version in (await self.versions()).values():
             await owner.execute(f"TRUNCATE {version.table}")
         await owner.execute("UPDATE engine.checkpoints SET position = 0; DELETE FROM engine.snapshots")

@@ -374,7 +374,7 @@ async def test_a_new_day_begins_for_each_learner_at_their_own_midnight(desk: Des
 
 
 async def test_copies_share_what_redis_keeps(desk: Desk, valkey: EmbeddedValkey, proxy: FaultyProxy) -> None:
-    one, two = (copy_at(desk, redis_url=through(valkey, proxy)) for _ in range(2))
+    one, two = (copy_at(desk, redis_url=through(valkey, proxy), redis_seconds=5.0) for _ in range(2))
     await desk.tell(judged(1))
     assert await told(one) == (1, 1)
     async with redis_link(valkey.url) as redis:
@@ -429,7 +429,7 @@ async def test_an_absent_redis_is_asked_seldom(desk: Desk) -> None:
 async def test_a_full_redis_refuses_writes_and_still_reads(
     desk: Desk, valkey: EmbeddedValkey, proxy: FaultyProxy
 ) -> None:
-    copy = copy_at(desk, redis_url=through(valkey, proxy))
+    copy = copy_at(desk, redis_url=through(valkey, proxy), redis_seconds=5.0)
     await desk.tell(judged(1))
     await told(copy)
     refused = counted("redis_errors", kind="refused")
@@ -453,7 +453,7 @@ async def test_a_full_redis_refuses_writes_and_still_reads(
 async def test_waiting_questions_share_round_trips_to_redis(
     desk: Desk, valkey: EmbeddedValkey, proxy: FaultyProxy
 ) -> None:
-    copy = copy_at(desk, redis_url=through(valkey, proxy))
+    copy = copy_at(desk, redis_url=through(valkey, proxy), redis_seconds=5.0)
     await desk.tell(*(judged(number, learner=f"l{number}") for number in range(40)))
     await told(copy, "l0")
     sent = proxy.chunks
