@@ -350,6 +350,18 @@ async def test_a_socket_ends_with_its_token(place: Place) -> None:
     assert "expired" in closed.reason
 
 
+def test_a_stream_ends_with_its_token(place: Place) -> None:
+    bearer = of("operator", sub="olga", exp=int(time.time()) - 57)
+    query = 'subscription { progressUpdated(userId: "ada", after: 0) { position } }'
+    headers = {"authorization": f"Bearer {bearer}", "accept": "text/event-stream"}
+    url = f"{place.up.query_url}/graphql/stream"
+    with httpx.stream("POST", url, json={"query": query}, headers=headers, timeout=15) as stream:
+        told = stream.read().decode()  # to its end, which nobody but the service can bring about
+    assert stream.status_code == 200
+    assert "event: next" in told
+    assert "event: complete" not in told  # so the client connects again
+
+
 async def test_queries_over_a_socket_see_no_more_than_others(place: Place) -> None:
     async with WebSocket(f"{place.up.query_url}/graphql") as socket:
         await socket.send({"type": "connection_init", "payload": {"token": of("learner")}})
