@@ -28,9 +28,8 @@ BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'progress-
 def test_nothing_acknowledged_is_lost_and_nothing_is_stored_twice(scratch: Path) -> None:
     folder = scratch / "crashes"
     dice = random.Random(1)
-    with running_system(folder) as system:
+    with running_system(folder) as system, Clients(system.command_url) as clients:
         database = database_of(folder)
-        clients = Clients(system.command_url)
 
         def backend() -> psutil.Process:
             return psutil.Process(dice.choice(eventually(lambda: fetch(database, BACKENDS)))["pid"])

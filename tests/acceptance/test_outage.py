@@ -78,28 +78,42 @@ def test_an_outage_is_told_and_survived(outside: Outside, how: str) -> None:
     take_away, bring_back = OUTAGES[how]
     services, url = outside.services(), outside.up.command_url
     before = head(outside.postgres.url)
-    clients = Clients(url)
-    clients.acknowledge(100)
-    take_away(outside.postgres)
-    try:
-        event = judged()
-        refused = post(url, text(event))
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-        assert "PostgreSQL" in refused.json()["message"]
-        for address in outside.urls:
-            assert answers(f"{address}/healthz")
-            assert eventually(lambda at=address: reason_not_ready(at), timeout=15)
-    finally:
-        bring_back(outside.postgres)
-    eventually(lambda: all(answers(f"{address}/readyz") for address in outside.urls), timeout=30)
-    clients.acknowledge(100)
-    clients.stop()
+    with Clients(url) as clients:
+        clients.acknowledge(100)
+        take_away(outside.postgres)
+        try:
+            event = judged()
+            refused = post(url, text(event))
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert "PostgreSQL" in refused.json()["message"]
+            for address in outside.urls:
+                assert answers(f"{address}/healthz")
+                assert eventually(lambda at=address: reason_not_ready(at), timeout=15)
+        finally:
+            bring_back(outside.postgres)
+        wait_ready(outside.urls, timeout=30)
+        clients.acknowledge(100)
+        clients.stop()
     names = names_in_log(outside.postgres.url)
     stored = {name: at[0] for (_, name), at in names.items() if at[0] > before}
     assert clients.acknowledged().items() <= stored.items()
     assert stored.keys() - clients.acknowledged().keys() <= {event["id"]}  # refused: may be in the log or not
-    eventually(lambda: checkpoints(outside.postgres.url) == {head(outside.postgres.url)})
+    eventually(lambda: checkpoints(outside.postgres.url) == {head(outside.postgres.url)}, timeout=30)
     assert outside.services() == services
+
+
+def wait_ready(urls: list[str], timeout: float) -> None:
+    """Return once all services are ready; a failure tells what each has against it."""
+    reasons: dict[str, str] = {}
+
+    def all_ready() -> bool:
+        reasons.update({url: reason_not_ready(url) for url in urls})
+        return not any(reasons.values())
+
+    try:
+        eventually(all_ready, timeout=timeout)
+    except AssertionError:
+        raise AssertionError(f"not ready within {timeout:g} s: {reasons}") from None
 
 
 def reason_not_ready(url: str) -> str:
@@ -135,16 +149,16 @@ def test_a_full_disk_is_told_and_survived(small_disk: Path) -> None:
     with running_system(folder) as up:
         database = database_of(folder)
         services = {process.pid for process in children(up.process.pid, "serve")}
-        clients = Clients(up.command_url)
-        clients.acknowledge(100)
-        fill(ballast)
-        eventually(lambda: clients.answers()[503] > 3, timeout=60)
-        eventually(lambda: is_refused(up.command_url), timeout=30)
-        assert answers(f"{up.command_url}/healthz")
-        ballast.unlink()
-        eventually(lambda: answers(f"{up.command_url}/readyz"), timeout=60)
-        clients.acknowledge(100)
-        clients.stop()
+        with Clients(up.command_url) as clients:
+            clients.acknowledge(100)
+            fill(ballast)
+            eventually(lambda: clients.answers()[503] > 3, timeout=60)
+            eventually(lambda: is_refused(up.command_url), timeout=30)
+            assert answers(f"{up.command_url}/healthz")
+            ballast.unlink()
+            wait_ready([up.command_url], timeout=60)
+            clients.acknowledge(100)
+            clients.stop()
         in_log = {name: at[0] for (_, name), at in names_in_log(database).items()}
         assert clients.acknowledged().items() <= in_log.items()
         eventually(lambda: checkpoints(database) == {head(database)}, timeout=30)

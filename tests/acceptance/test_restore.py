@@ -51,9 +51,9 @@ def progress_context(url: str, *arguments: str) -> subprocess.CompletedProcess[s
 @pytest.fixture(scope="module")
 def restored(scratch: Path) -> Iterator[Restored]:
     folder, backup, roles = scratch / "drill", scratch / "drill.dump", scratch / "drill-roles.sql"
-    with running_system(folder, environment={"PROGRESS_NEWS_MAX_AGE": "48"}) as system:
+    environment = {"PROGRESS_NEWS_MAX_AGE": "48"}
+    with running_system(folder, environment=environment) as system, Clients(system.command_url) as clients:
         url = database_of(folder)
-        clients = Clients(system.command_url)
         clients.acknowledge(EVENTS)
         acknowledged = clients.acknowledged()
         program("pg_dump", "--format=custom", f"--file={backup}", url)

@@ -95,6 +95,17 @@ async def reached(workers: list[Worker], position: int) -> None:
             await asyncio.sleep(0)
 
 
+async def test_a_worker_that_is_behind_but_goes_on_reports_no_failure(world: World) -> None:
+    told: list[str | None] = []
+    worker = Worker(
+        world.pool, page_events=1, poll_seconds=0.01, on_advance=lambda _: told.append(worker.failure)
+    )
+    worker.failure = "PostgreSQL was away"
+    await world.append([judged(i) for i in range(3)])
+    await worker.catch_up()
+    assert told == ["PostgreSQL was away", None, None]
+
+
 async def test_live_work_goes_on_through_rebuilds(world: World) -> None:
     worker = Worker(world.pool, page_events=7, poll_seconds=0.01)
     running = asyncio.create_task(worker.run())

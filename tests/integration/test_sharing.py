@@ -224,6 +224,28 @@ async def test_a_killed_service_is_replaced_within_ten_seconds(world: World, tmp
     assert await disagreements(world) == []
 
 
+async def test_work_that_fails_unforeseen_is_begun_anew_and_what_is_done_stays_done(world: World) -> None:
+    begun: Counter[str] = Counter()
+
+    async def fail(_token: int) -> None:
+        begun["fails"] += 1
+        raise ZeroDivisionError
+
+    async def end(_token: int) -> None:
+        begun["ends"] += 1
+
+    leases = Leases(world.pool, shared={"fails": fail}, single={"ends": end}, seconds=LEASE_SECONDS)
+    task = asyncio.create_task(leases.run())
+
+    async def again() -> bool:
+        return begun["fails"] >= 3
+
+    await until(again)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert begun["ends"] == 1
+
+
 async def sleep(_token: int) -> None:
     await asyncio.Event().wait()
 

@@ -41,6 +41,7 @@ class Leases:
     `shared` names are divided evenly among all live workers; each of `single` is held by one of them.
     A process that comes back under its former name `worker` need not wait until its own leases end.
     Losing a lease is noticed by the database first: commits that check the token fail from then on.
+    Work that fails is begun anew at the next turn.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Leases:
         tokens = {row["name"]: row["token"] for row in rows}
         lost = [name for name, (token, _) in self._tasks.items() if tokens.get(name) != token]
         await self._stop(lost)
+        self._forget_failed()
         for name, token in tokens.items():
             if name not in self._tasks:
                 log.info("lease_taken", lease=name, token=token)
@@ -95,6 +97,13 @@ class Leases:
         if surplus:
             await self._stop(surplus)
             await self._release(surplus)
+
+    def _forget_failed(self) -> None:
+        """Work that ended in an error nobody foresaw is begun anew; work that came to its end is done."""
+        for name, (_, task) in list(self._tasks.items()):
+            if task.done() and (error := task.exception()) is not None:
+                log.error("work_failed", lease=name, error=f"{type(error).__name__}: {error}", exc_info=error)
+                del self._tasks[name]
 
     async def _stop(self, names: Sequence[str]) -> None:
         tasks = [self._tasks.pop(name)[1] for name in names]

@@ -26,7 +26,8 @@ log = structlog.get_logger(__name__)
 class Worker:
     """Advances the active versions page by page; `wake` it when there is news, it also looks by itself.
 
-    `on_advance` hears of every commit. `failure` says why it is not making progress, if it is not.
+    `on_advance` hears of every commit. `failure` says why it is not making progress, if it is not; being
+    far behind is none.
     """
 
     def __init__(
@@ -89,8 +90,12 @@ class Worker:
             while self.position < self.head:
                 upto = min(self.head, self.position + self._page)
                 await self._fold(connection, maintainer, upto)
+                self._went_on()  # although whoever writes without a pause may keep us from ever being done
                 if self.position == self.head:
                     self.head = await read.head(connection)
+        self._went_on()
+
+    def _went_on(self) -> None:
         self.failure = None
         self.looked_at = time.time()
 
