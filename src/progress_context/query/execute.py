@@ -73,6 +73,13 @@ class _State:
         default_factory=OrderedDict[tuple[bytes, Principal], _Prepared]
     )
 
+    def keep(self, whole: bytes, reader: Principal, prepared: _Prepared) -> None:
+        """Remember a request by its bytes, if they are few; the oldest is forgotten."""
+        if 0 < len(whole) <= LONGEST_PREPARED:
+            self.prepared[whole, reader] = prepared
+            if len(self.prepared) > PREPARED_KEPT:
+                self.prepared.popitem(last=False)
+
 
 class Executor:
     """Executes requests against the read models. `files` are the read models of this process's files.
@@ -146,10 +153,7 @@ class Executor:
                         prepared = self._prepare(
                             state, document, query, variables or {}, operation_name, reader
                         )
-                        if 0 < len(whole) <= LONGEST_PREPARED:
-                            state.prepared[whole, reader] = prepared
-                            if len(state.prepared) > PREPARED_KEPT:
-                                state.prepared.popitem(last=False)
+                        state.keep(whole, reader, prepared)
                     return await self._respond(prepared, fresh)
                 except (ServedAnew, *SWAPPED):
                     await self._renewed(state)
