@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.conftest import running_system
 
 from waiting import eventually
@@ -32,6 +32,9 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+PATIENCE = 30_000  # ms; less than the minute after which a page looks although it hears of changes
+expect.set_options(timeout=PATIENCE)
 
 TELL_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -127,7 +130,7 @@ def visit(browser: Browser, service_url: str, complaints: list[str]) -> Iterator
         context = browser.new_context(**settings)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE)
         page.add_init_script(TELL_VIOLATIONS + script)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(

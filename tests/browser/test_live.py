@@ -36,7 +36,7 @@ def test_a_review_is_seen_at_once_and_without_a_reload(
     before = reviews_today(ask, learner)
     for _ in range(2):
         tell(learner, JUDGED, judged())
-    expect(page.locator('[data-figure="today.reviews"]')).to_have_text(f"{before + 2:,}", timeout=9_000)
+    expect(page.locator('[data-figure="today.reviews"]')).to_have_text(f"{before + 2:,}")
     assert page.evaluate("window.marked")
 
 
@@ -49,7 +49,7 @@ def test_another_learners_events_do_not_concern_the_page(
     page.on("request", lambda request: sent.append(request.url))
     tell("somebody-else", JUDGED, judged())
     position = tell(learner, JUDGED, judged())
-    expect(page.locator("#fresh")).to_contain_text(f"event {position:,}", timeout=9_000)
+    expect(page.locator("#fresh")).to_contain_text(f"event {position:,}")
     assert len(sent) == 3, "one refresh"
 
 
@@ -97,5 +97,5 @@ def test_a_stream_that_breaks_off_is_opened_again(
     expect(page.locator("#fresh")).to_have_text(re.compile("^Live"))
     before = reviews_today(ask, learner)
     tell(learner, JUDGED, judged())
-    expect(page.locator('[data-figure="today.reviews"]')).to_have_text(f"{before + 1:,}", timeout=9_000)
+    expect(page.locator('[data-figure="today.reviews"]')).to_have_text(f"{before + 1:,}")
     complaints.clear()  # the browser notes the refused connections

@@ -94,7 +94,7 @@ def test_the_page_shows_how_the_system_stands(visit: Visit, ask: Ask) -> None:
 def test_looks_add_up_to_a_history(visit: Visit, tell: Callable[..., int], learner: str) -> None:
     page = visit("operator")
     position = tell(learner, "learning.CorrectnessJudged", {"item_id": "i", "judgment": "AutoConfirmed"})
-    expect(page.locator("#lag .look")).to_have_count(3, timeout=9_000)
+    expect(page.locator("#lag .look")).to_have_count(3)
     tile(page, "headPosition").to_have_text(f"{position:,}")
     page.locator("#lag [data-surface]").focus()
     page.keyboard.press("End")
@@ -178,7 +178,7 @@ def test_an_event_tells_all_of_itself(visit: Visit, ask: Ask, service_url: str) 
 def test_a_service_that_is_down_is_said_over_the_last_look(visit: Visit, complaints: list[str]) -> None:
     page = visit("operator")
     page.context.route("**/graphql", lambda route: route.abort("connectionrefused"))
-    expect(page.get_by_role("alert")).to_contain_text("does not answer", timeout=9_000)
+    expect(page.get_by_role("alert")).to_contain_text("does not answer")
     expect(page.locator("#read-models tr").first).to_be_visible()
     page.context.unroute("**/graphql")
     page.get_by_role("alert").get_by_role("button", name="Try again").click()

@@ -225,8 +225,8 @@ async def test_rows_of_a_read_model_have_types(desk: Desk) -> None:
 
 
 EVERYTHING = """
-query($asOf: AsOf) {
-  dailyStats(userId: "ada", date: "2026-11-23", asOf: $asOf) { reviews }
+query($day: Date!, $asOf: AsOf) {
+  dailyStats(userId: "ada", date: $day, asOf: $asOf) { reviews }
   weeklyTrend(userId: "ada", asOf: $asOf) { consistency weeks { reviews } recommendations { code } }
   monthlyStats(userId: "ada", months: 1, asOf: $asOf) { reviews }
   categoryProgress(userId: "ada", categoryType: LEVEL, asOf: $asOf) { overallCompletion categories { mastered } }
@@ -242,17 +242,21 @@ query($asOf: AsOf) {
 
 async def test_every_question_can_be_asked_as_of_a_position(desk: Desk) -> None:
     """What was shown when the log ended there is shown for that position for ever."""
-    await tell_and_batch(desk, judged(1), judged(2, "pear"))
-    then = await desk.ask(EVERYTHING)
-    await tell_and_batch(desk, judged(3), judged(4, "fig"))
-    now = await desk.ask(EVERYTHING)
-    assert now != then
-    assert await desk.ask(EVERYTHING, asOf={"position": 4}) == now
-    past = await desk.ask(EVERYTHING, asOf={"position": 2})
-    # The instant of a position is when it was recorded, which is the real clock's and not the desk's.
-    assert past["itemProgress"] == then["itemProgress"]
-    assert past["readModel"] == then["readModel"]
-    assert past["dailyStats"] == then["dailyStats"]
+    at = datetime.now(UTC)
+    shown: list[Any] = []
+    for first, items in ((1, ("apple", "pear")), (3, ("apple", "fig"))):
+        await tell_and_batch(desk, *(judged(first + n, item, at=at) for n, item in enumerate(items)))
+        desk.now = await recorded(desk, first + 1)
+        shown.append(await desk.ask(EVERYTHING, day=at.date().isoformat()))
+    assert shown[0] != shown[1]
+    desk.now += timedelta(days=40)
+    for position, then in zip((2, 4), shown, strict=True):
+        assert await desk.ask(EVERYTHING, day=at.date().isoformat(), asOf={"position": position}) == then
+
+
+async def recorded(desk: Desk, position: int) -> datetime:
+    """The instant at which the log received an event, which is the real clock's and not the desk's."""
+    return await desk.world.pool.fetchval("SELECT recorded_at FROM log.events WHERE position = $1", position)
 
 
 async def test_known_and_happened_differ_for_late_events(desk: Desk) -> None:
