@@ -33,13 +33,16 @@ SNAPSHOT_SECONDS = Histogram(
     buckets=(0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800, 7_200),
 )  # fmt: skip
 LEASE_CHANGES = Counter(
-    "progress_lease_changes_total", "Leases that this process took or gave up (taken, given_up)", ["change"]
+    "progress_lease_changes_total",
+    "Leases that this process took or gave up, work that failed (taken, given_up, failed)",
+    ["change"],
 )
 REQUEST_SECONDS = Histogram(
     "progress_request_seconds", "One HTTP request, by path and status of the answer", ["path", "code"],
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 20),
 )  # fmt: skip
 NEWS = Counter("progress_news_total", "Streaks and milestones sent as events of our own", ["type"])
+NEWS_FAILURES = Counter("progress_news_failures_total", "Attempts to look for news and send them that failed")
 NEWS_POSITION = Gauge("progress_news_position", "Position up to which news were looked for and sent")
 RELAY_LAG = Gauge("progress_relay_lag_events", "Events that the relay of this process has yet to publish")
 PUBLISHED = Counter("progress_events_published_total", "Events that Pub/Sub accepted")

@@ -17,6 +17,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 
 from oracle.streaks import find_runs
 from progress_context.engine.catalog import load
@@ -26,6 +27,7 @@ from progress_context.intake.cloudevents import decode_lines
 from progress_context.local.ports import free_port
 from progress_context.log.database import Connection
 from progress_context.log.event import NewEvent, StoredEvent
+from progress_context.news import follower as following
 from progress_context.news import report
 from progress_context.news.follower import Follower, Told
 from progress_context.simulator import Simulation, events
@@ -419,3 +421,32 @@ async def active_days(world: World, learner: int) -> list[date]:
 async def achieved(world: World, learner: int) -> Counter[tuple[str, int]]:
     rows = await world.ask("milestones", learner, NOW, NOW.date())
     return Counter((row["type"], row["threshold"]) for row in rows.values() if row["achieved"])
+
+
+async def test_news_that_cannot_be_told_are_counted_and_told_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "PAUSE_AFTER_FAILURE", 0.01)
+    await world.append([active(0)])
+    await world.catch_up()
+    owner = await asyncpg.connect(world.url)
+    await owner.execute("ALTER TABLE ops.news RENAME TO away")
+    before = failures()
+    task = asyncio.create_task(teller(world).run())
+
+    async def tried_again() -> bool:
+        return failures() >= before + 3
+
+    async def told() -> bool:
+        return await news(world) == [(1, 0, 1)]
+
+    await until(tried_again)
+    await owner.execute("ALTER TABLE ops.away RENAME TO news")
+    await owner.close()
+    await until(told)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def failures() -> float:
+    return REGISTRY.get_sample_value("progress_news_failures_total") or 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from oracle.compare import differences
 from oracle.decoded import decode
@@ -244,6 +245,9 @@ async def test_work_that_fails_unforeseen_is_begun_anew_and_what_is_done_stays_d
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert begun["ends"] == 1
+    told = REGISTRY.get_sample_value("progress_lease_changes_total", {"change": "failed"})
+    assert told is not None
+    assert told >= 2
 
 
 async def sleep(_token: int) -> None:

@@ -106,6 +106,16 @@ CASES: dict[str, tuple[str, str, str]] = {
         labelled("progress_lease_changes_total", 'change="given_up"', 12),
         labelled("progress_lease_changes_total", 'change="given_up"', 11),
     ),
+    "ProgressWorkFailed": (
+        labelled("progress_lease_changes_total", 'change="failed"', 1),
+        labelled("progress_lease_changes_total", 'change="failed"', 2),
+        labelled("progress_lease_changes_total", 'change="failed"', 1),
+    ),
+    "ProgressNewsStuck": (
+        "progress_news_failures_total 1",
+        "progress_news_failures_total 12",
+        "progress_news_failures_total 11",
+    ),
     "ProgressEventsParked": ("", "progress_parked_events 1", "progress_parked_events 0"),
     "ProgressRebuildStuck": (
         labelled("progress_rebuild_done_events", 'build="4",kind="rebuild"', 70),

@@ -103,6 +103,7 @@ class Leases:
         for name, (_, task) in list(self._tasks.items()):
             if task.done() and (error := task.exception()) is not None:
                 log.error("work_failed", lease=name, error=f"{type(error).__name__}: {error}", exc_info=error)
+                telemetry.LEASE_CHANGES.labels("failed").inc()
                 del self._tasks[name]
 
     async def _stop(self, names: Sequence[str]) -> None:

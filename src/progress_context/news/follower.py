@@ -66,6 +66,7 @@ class Follower:
                     pass
             except (LogUnavailable, CheckpointLost, asyncpg.PostgresError) as error:
                 log.warning("news_failed", error=in_words(error))
+                telemetry.NEWS_FAILURES.inc()
                 await asyncio.sleep(PAUSE_AFTER_FAILURE)
             await asyncio.sleep(PAUSE)
 
