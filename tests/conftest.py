@@ -148,7 +148,11 @@ class running_system:  # noqa: N801 - reads as a function in `with`
                 stdout=log,
                 stderr=log,
             )
-        eventually(self._is_serving, timeout=120)
+        try:
+            eventually(self._is_serving, timeout=120)
+        except BaseException:  # or it would run on, and be complained about in some later test
+            self.__exit__()
+            raise
         return self
 
     def simulate(self, *, learners: int, days: int) -> None:
