@@ -19,7 +19,7 @@ from progress_context.log.database import open_pool
 from pubsub_emulator import Emulator
 from waiting import until
 
-LEASE = 60  # seconds; the clock is put forward, and a busy machine has time to extend what is left
+LEASE = 40  # seconds; the clock is put forward, and a busy machine has time to extend what is left
 
 
 class Follower:
