@@ -67,7 +67,11 @@ def _hours(text: str) -> timedelta:
 
 def _folder(text: str) -> Path:
     folder = Path(text).expanduser()
-    if not folder.is_dir():
+    try:
+        is_folder = folder.is_dir()
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    if not is_folder:
         raise ValueError("must be an existing folder")
     return folder
 
@@ -228,6 +232,12 @@ class Settings:
         _url("https", "http"),
         "address of the command service, with /pubsub/push, to which Pub/Sub pushes the sources' messages;"
         " empty: they are pulled",
+    )
+    pubsub_schemas: Path | None = _setting(
+        None,
+        _folder,
+        "folder with schemas of topics, such as learning-events.avsc or .proto: `pubsub apply` has Pub/Sub"
+        " refuse what does not match them; empty: none",
     )
     graphql_depth: int = _setting(8, _whole(1, 100), "levels of fields in a GraphQL document, at most")
     graphql_cost: int = _setting(1_000, _whole(1, 1_000_000), "points a GraphQL request may cost, at most")

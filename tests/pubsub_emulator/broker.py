@@ -1,4 +1,4 @@
-"""Topics and subscriptions with their messages: the state of the emulator. No I/O."""
+"""Schemas, topics and subscriptions with their messages: the state of the emulator. No I/O."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from pubsub_emulator.faults import Faults
 from pubsub_emulator.filters import compile_filter
 from pubsub_emulator.messages import done_with, message_class
 from pubsub_emulator.refusal import not_found
+from pubsub_emulator.revisions import Revision
 
 DELETED_TOPIC = "_deleted-topic_"
+DELETED_SCHEMA = "_deleted-schema_"
 DEAD_LETTER = "CloudPubSubDeadLetterSource"
 
 
@@ -35,15 +37,23 @@ class Notes(Protocol):
 
 
 class Broker:
-    """All topics and subscriptions by full name; with a `journal`, what is published is written down."""
+    """All schemas, topics and subscriptions by full name; with a `journal`, what is published is written down."""
 
     def __init__(self) -> None:
         self.faults = Faults()
         self.clock = Clock()
+        self.schemas: dict[str, list[Revision]] = {}  # the oldest revision first
         self.topics: dict[str, Topic] = {}
         self.subscriptions: dict[str, Backlog] = {}
         self.journal: Notes | None = None
         self._numbers = itertools.count(1)
+
+    def schema(self, name: str) -> list[Revision]:
+        """The revisions of a schema; raises NOT_FOUND."""
+        try:
+            return self.schemas[name]
+        except KeyError:
+            raise not_found(name) from None
 
     def topic(self, name: str) -> Topic:
         """The topic; raises NOT_FOUND."""
@@ -114,6 +124,13 @@ class Broker:
         """Delete a topic; its subscriptions keep their messages and get no more."""
         for backlog in self.topics.pop(name).subscriptions.values():
             backlog.config.topic = DELETED_TOPIC
+
+    def drop_schema(self, name: str) -> None:
+        """Delete a schema with all its revisions; its topics remember that there was one."""
+        del self.schemas[name]
+        for topic in self.topics.values():
+            if topic.config.schema_settings.schema == name:
+                topic.config.schema_settings.schema = DELETED_SCHEMA
 
     def tick(self) -> None:
         """Let time pass in all subscriptions."""

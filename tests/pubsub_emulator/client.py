@@ -9,8 +9,9 @@ from typing import Any, Self
 
 import grpc.aio
 from google.api_core.exceptions import GoogleAPICallError
-from google.pubsub_v1 import PublisherAsyncClient, SubscriberAsyncClient
+from google.pubsub_v1 import PublisherAsyncClient, SchemaServiceAsyncClient, SubscriberAsyncClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport
+from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrpcAsyncIOTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcAsyncIOTransport
 from google.pubsub_v1.types import PubsubMessage, ReceivedMessage, StreamingPullRequest
 
@@ -18,11 +19,14 @@ OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_leng
 
 
 class Clients:
-    """A publisher and a subscriber client on one channel to `address`, working in one project."""
+    """A schema, a publisher and a subscriber client on one channel to `address`, working in one project."""
 
     def __init__(self, address: str, project: str) -> None:
         self.project = project
         self._channel = grpc.aio.insecure_channel(address, options=OPTIONS)
+        self.schemas = SchemaServiceAsyncClient(
+            transport=SchemaServiceGrpcAsyncIOTransport(channel=self._channel)
+        )
         self.publisher = PublisherAsyncClient(transport=PublisherGrpcAsyncIOTransport(channel=self._channel))
         self.subscriber = SubscriberAsyncClient(
             transport=SubscriberGrpcAsyncIOTransport(channel=self._channel)
@@ -33,6 +37,10 @@ class Clients:
 
     async def __aexit__(self, *_: object) -> None:
         await self._channel.close()
+
+    def schema(self, name: str) -> str:
+        """The full name of a schema."""
+        return f"projects/{self.project}/schemas/{name}"
 
     def topic(self, name: str) -> str:
         """The full name of a topic."""

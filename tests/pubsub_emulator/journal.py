@@ -14,6 +14,9 @@ from pubsub_emulator.messages import MOST_MESSAGES, done_with, message_class
 
 HEAD = struct.Struct("<BI")
 ADMINISTRATION = {
+    "CreateSchema": "CreateSchemaRequest",
+    "CommitSchema": "CommitSchemaRequest",
+    "DeleteSchema": "DeleteSchemaRequest",
     "CreateTopic": "Topic",
     "UpdateTopic": "UpdateTopicRequest",
     "DeleteTopic": "DeleteTopicRequest",
@@ -93,12 +96,23 @@ def _frames(content: bytes) -> Iterator[Frame]:
 
 
 def _state(broker: Broker) -> Iterator[Frame]:
+    for name, revisions in broker.schemas.items():
+        yield from _schema(name, [revision.config for revision in revisions])
     for topic in broker.topics.values():
         yield "CreateTopic", topic.config
     for name, topic in broker.topics.items():
         for backlog in topic.subscriptions.values():
             yield "CreateSubscription", backlog.config
         yield from _messages(name, {sub: backlog.pending() for sub, backlog in topic.subscriptions.items()})
+
+
+def _schema(name: str, revisions: list[Any]) -> Iterator[Frame]:
+    parent, _, schema_id = name.rpartition("/schemas/")
+    first, *others = revisions
+    create = message_class("CreateSchemaRequest")
+    yield "CreateSchema", create(parent=parent, schema_id=schema_id, schema=first)
+    for other in others:
+        yield "CommitSchema", message_class("CommitSchemaRequest")(name=name, schema=other)
 
 
 def _messages(topic: str, pending: dict[str, dict[int, Any]]) -> Iterator[Frame]:

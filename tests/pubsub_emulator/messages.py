@@ -18,7 +18,7 @@ LONGEST_NAME, LONGEST_VALUE, LONGEST_KEY = 256, 1024, 1024
 # Google refuses acknowledgements above 512 KiB, and its ack ids are about 200 bytes; ours are shorter.
 MOST_ACK_IDS = 2_500
 
-NAME = re.compile(r"projects/[^/]+/(topics|subscriptions)/(?!goog)[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}")
+NAME = re.compile(r"projects/[^/]+/(schemas|topics|subscriptions)/(?!goog)[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}")
 
 
 def message_class(name: str) -> Any:
@@ -32,7 +32,7 @@ def done_with(subscription: str, numbers: Iterable[int]) -> Any:
 
 
 def check_name(name: str, kind: str) -> None:
-    """Raise INVALID_ARGUMENT unless `name` names a topic or subscription (`kind`: topics, subscriptions)."""
+    """Raise INVALID_ARGUMENT unless `name` is a name of that `kind`: schemas, topics or subscriptions."""
     found = NAME.fullmatch(name)
     if not found or found[1] != kind:
         raise invalid(f"Invalid resource name given (name={name}).")

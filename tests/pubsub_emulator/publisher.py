@@ -6,10 +6,11 @@ from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from pubsub_emulator.broker import Broker, Topic
+from pubsub_emulator.broker import DELETED_SCHEMA, Broker, Topic
 from pubsub_emulator.listing import page
 from pubsub_emulator.messages import check_name, check_publish, message_class
-from pubsub_emulator.refusal import already_exists, invalid, unavailable
+from pubsub_emulator.refusal import already_exists, invalid, schema_deleted, unavailable
+from pubsub_emulator.revisions import conform
 
 CHANGEABLE = {"labels", "message_retention_duration", "message_storage_policy", "schema_settings"}
 ACTIVE = 1
@@ -25,11 +26,11 @@ class Publisher:
         self._broker = broker
 
     def create_topic(self, request: Any) -> Any:
-        """Raises ALREADY_EXISTS, INVALID_ARGUMENT."""
+        """Raises ALREADY_EXISTS, NOT_FOUND (the schema), INVALID_ARGUMENT."""
         check_name(request.name, "topics")
         if request.name in self._broker.topics:
             raise already_exists(request.name)
-        _check(request)
+        self._check(request)
         request.state = ACTIVE
         self._broker.topics[request.name] = Topic(request)
         return request
@@ -41,7 +42,7 @@ class Publisher:
         changed = message_class("Topic")()
         changed.CopyFrom(topic.config)
         merge(request.update_mask, request.topic, changed)
-        _check(changed)
+        self._check(changed)
         topic.config.CopyFrom(changed)
         return topic.config
 
@@ -71,12 +72,14 @@ class Publisher:
         return answer
 
     def publish(self, request: Any) -> Any:
-        """Raises NOT_FOUND, INVALID_ARGUMENT, and UNAVAILABLE when told to."""
+        """Raises NOT_FOUND (also of a schema), INVALID_ARGUMENT, and UNAVAILABLE when told to."""
         broker, faults = self._broker, self._broker.faults
         topic = broker.topic(request.topic)
         sizes = check_publish(request)
         if faults.refused_keys:
             _refuse_keys(request, faults.refused_keys)
+        if topic.config.schema_settings.schema:
+            self._conform(topic.config.schema_settings, request.messages)
         if faults.happens(faults.publish_unavailable):
             raise unavailable()
         ids = broker.publish(topic, request.messages, sizes)
@@ -86,6 +89,19 @@ class Publisher:
         answer.message_ids.extend(ids)
         return answer
 
+    def _conform(self, settings: Any, messages: Any) -> None:
+        if settings.schema == DELETED_SCHEMA:
+            raise schema_deleted()
+        conform(self._broker.schema(settings.schema), settings, messages)
+
+    def _check(self, topic: Any) -> None:
+        _check_retention(topic)
+        settings = topic.schema_settings
+        if settings.schema and settings.schema != DELETED_SCHEMA:  # of which a topic may be reminded
+            self._broker.schema(settings.schema)
+            if not settings.encoding:
+                raise invalid("Invalid schema encoding provided")
+
 
 def _refuse_keys(request: Any, keys: list[str]) -> None:
     for message in request.messages:
@@ -93,7 +109,7 @@ def _refuse_keys(request: Any, keys: list[str]) -> None:
             raise invalid(f"The ordering key {message.ordering_key!r} cannot be published now.")
 
 
-def _check(topic: Any) -> None:
+def _check_retention(topic: Any) -> None:
     if topic.HasField("message_retention_duration"):
         seconds = topic.message_retention_duration.seconds
         if not SHORTEST_RETENTION <= seconds <= LONGEST_RETENTION:

@@ -20,7 +20,7 @@ def invalid(message: str) -> Refused:
 
 
 def not_found(resource: str) -> Refused:
-    """There is no such topic or subscription."""
+    """There is no such schema, topic or subscription."""
     return Refused(StatusCode.NOT_FOUND, f"Resource not found (resource={resource.rsplit('/', 1)[-1]}).")
 
 
@@ -30,6 +30,16 @@ def already_exists(resource: str) -> Refused:
         StatusCode.ALREADY_EXISTS,
         f"Resource already exists in the project (resource={resource.rsplit('/', 1)[-1]}).",
     )
+
+
+def schema_deleted() -> Refused:
+    """The topic had a schema once; without it no message can be checked."""
+    return Refused(StatusCode.NOT_FOUND, "Schema associated with topic deleted.")
+
+
+def exhausted(message: str) -> Refused:
+    """There are as many as there may be."""
+    return Refused(StatusCode.RESOURCE_EXHAUSTED, message)
 
 
 def denied() -> Refused:

@@ -19,6 +19,7 @@ from pubsub_emulator.messages import message_class
 from pubsub_emulator.publisher import Publisher
 from pubsub_emulator.push import Pushing, PushKey
 from pubsub_emulator.refusal import Refused, denied, unavailable
+from pubsub_emulator.schemas import SchemaService
 from pubsub_emulator.streams import StreamingPull
 from pubsub_emulator.subscriber import Subscriber
 
@@ -32,6 +33,14 @@ OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.so_reuseport", 0),
 )
+SCHEMA_SERVICE = {
+    "CreateSchema": "CreateSchemaRequest",
+    "CommitSchema": "CommitSchemaRequest",
+    "GetSchema": "GetSchemaRequest",
+    "ListSchemas": "ListSchemasRequest",
+    "DeleteSchema": "DeleteSchemaRequest",
+    "ValidateSchema": "ValidateSchemaRequest",
+}
 PUBLISHER = {
     "CreateTopic": "Topic",
     "UpdateTopic": "UpdateTopicRequest",
@@ -64,6 +73,7 @@ class Emulator:
 
     def __init__(self, port: int = 0, push_key: PushKey | None = None, journal: Path | None = None) -> None:
         self.broker = Broker()
+        self._schemas = SchemaService(self.broker)
         self._publisher = Publisher(self.broker)
         self._calls = Subscriber(self.broker)
         self._pushing = Pushing(self.broker, push_key)
@@ -71,6 +81,7 @@ class Emulator:
         self._server = grpc.aio.server(options=OPTIONS)
         self._server.add_generic_rpc_handlers(
             (
+                self._service("SchemaService", self._schemas, SCHEMA_SERVICE),
                 self._service("Publisher", self._publisher, PUBLISHER),
                 self._subscriber(),
                 self._control(),
@@ -124,7 +135,10 @@ class Emulator:
 
     def _again(self, call: str, request: Any) -> object:
         """Answer a request of the journal."""
-        return getattr(self._publisher if call in PUBLISHER else self._calls, _snake(call))(request)
+        for owner, calls in ((self._schemas, SCHEMA_SERVICE), (self._publisher, PUBLISHER)):
+            if call in calls:
+                return getattr(owner, _snake(call))(request)
+        return getattr(self._calls, _snake(call))(request)
 
     def _unary(self, name: str, call: Callable[[Any], Any], request: Any) -> Any:
         faults = self.broker.faults

@@ -1,9 +1,11 @@
-"""`pubsub`: the topics and subscriptions that the services need, compared and made so."""
+"""`pubsub`: the schemas, topics and subscriptions that the services need, compared and made so."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from difflib import unified_diff
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
@@ -15,12 +17,13 @@ from progress_context.errors import SettingsError
 from progress_context.settings import Settings, variable_of
 
 if TYPE_CHECKING:
-    from progress_context.delivery.topology import Difference, Plan, Push, Resource, Step
+    from progress_context.delivery.topology import Difference, Plan, Push, Resource, Schema, Step
     from progress_context.delivery.topology_admin import TopologyAdmin
 
-app = App(name="pubsub", help="The topics and subscriptions in Google Pub/Sub.")
+app = App(name="pubsub", help="The schemas, topics and subscriptions in Google Pub/Sub.")
 
 DAY = 86_400
+MOST_LINES, LONGEST_LINE = 20, 100  # that are shown of how a definition differs
 WORDS = {"create": "to create", "change": "to change", "leave": "to leave"}
 IN_SECONDS = {"ack_deadline", "retention", "expires_after", "least_backoff", "most_backoff"}
 
@@ -37,7 +40,7 @@ def diff() -> None:
 
 @app.command
 def apply(*, yes: bool = False) -> None:
-    """Create and change topics and subscriptions as the services need them; all others are left alone.
+    """Create and change topics, their schemas and subscriptions as needed; all others are left alone.
 
     Exit code 1 if something differs that Google cannot change.
 
@@ -90,7 +93,16 @@ def _plan(admin: TopologyAdmin, settings: Settings) -> Plan:
 def _wanted(settings: Settings) -> list[Resource]:
     from progress_context.delivery.topology import wanted_topology
 
-    return wanted_topology(settings.pubsub_prefix, _push(settings), settings.pubsub_dead_letter_days)
+    return wanted_topology(
+        settings.pubsub_prefix, _push(settings), settings.pubsub_dead_letter_days, _schemas(settings)
+    )
+
+
+def _schemas(settings: Settings) -> list[Schema]:
+    from progress_context.delivery.schema_files import read_schemas
+    from progress_context.delivery.topology import topic_names
+
+    return read_schemas(settings.pubsub_schemas, topic_names()) if settings.pubsub_schemas else []
 
 
 def _push(settings: Settings) -> Push | None:
@@ -130,14 +142,38 @@ def _lines(step: Step, settings: Settings) -> Iterator[str]:
     """What is done about a resource, then a line for every field that differs."""
     yield f"{step.action:6} {step.kind} {step.resource.name}"
     for difference in step.changes:
-        yield f"         {_in_words(difference)}"
+        if difference.field == "definition":
+            yield from _definition(difference)
+        else:
+            yield f"         {_in_words(difference)}"
     for difference in step.stuck:
         yield f"         {_in_words(difference)}: CANNOT BE CHANGED"
     if step.stuck:
-        yield (
-            "         once its messages are done with: gcloud pubsub subscriptions delete"
-            f" {step.resource.name} --project {settings.pubsub_project}, then apply again"
-        )
+        yield f"         {_way_out(step, settings)}"
+
+
+def _definition(difference: Difference) -> Iterator[str]:
+    """What differs of a definition, in part if it is much: it may be as large as 300 KB."""
+    compared = unified_diff(difference.old.splitlines(), difference.new.splitlines(), n=1, lineterm="")
+    lines = list(islice(compared, 2, None))  # two lines of file names come first
+    if not lines:
+        yield "         definition: differs in how its lines end"
+        return
+    yield "         definition (- in Pub/Sub, + in the file):"
+    for line in lines[:MOST_LINES]:
+        yield f"           {line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + '…'}"
+    if len(lines) > MOST_LINES:
+        yield f"           … {len(lines) - MOST_LINES} more lines"
+
+
+def _way_out(step: Step, settings: Settings) -> str:
+    delete = (
+        f"gcloud pubsub {step.kind}s delete {step.resource.name} --project {settings.pubsub_project},"
+        " then apply again"
+    )
+    if step.kind == "schema":
+        return f"{delete} at once; until then its topic refuses all messages"
+    return f"once its messages are done with: {delete}"
 
 
 def _in_words(difference: Difference) -> str:

@@ -16,10 +16,21 @@ Action = Literal["create", "change", "leave"]
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
-    """A topic; that it exists is all we ask of it."""
+class Schema:
+    """What the data of a topic's messages must look like; a definition is compared as stripped text."""
 
     name: str
+    type: str = field(metadata={"fixed": True})
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic; without a schema that we ask of it, it may have any or none."""
+
+    name: str
+    schema: str = field(default="", metadata={"if_wanted": True})
+    encoding: str = field(default="", metadata={"if_wanted": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,7 @@ class Subscription:
     push_audience: str = ""
 
 
-Resource = Topic | Subscription
+Resource = Schema | Topic | Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +65,34 @@ class Push:
     audience: str
 
 
-def wanted_topology(prefix: str = "", push: Push | None = None, dead_letter_days: int = 31) -> list[Resource]:
-    """All topics and subscriptions, each behind those that it needs; without `push` sources are pulled."""
-    topics = [EVENTS, *(name for source in SOURCES for name in (source, source + DEAD_LETTERS))]
+def topic_names() -> list[str]:
+    """All topics, without a prefix."""
+    return [EVENTS, *(name for source in SOURCES for name in (source, source + DEAD_LETTERS))]
+
+
+def wanted_topology(
+    prefix: str = "",
+    push: Push | None = None,
+    dead_letter_days: int = 31,
+    schemas: Sequence[Schema] = (),
+) -> list[Resource]:
+    """All schemas, topics and subscriptions, each behind those that it needs.
+
+    Without `push` sources are pulled. `schemas` are named as their topics, without a prefix.
+    """
+    checked = {schema.name for schema in schemas}
     subscriptions = [_projection()]
     for source in SOURCES:
         subscriptions += [_dead_letters(source, dead_letter_days), _source(source, push)]
     return [
-        *(Topic(prefix + name) for name in topics),
+        *(replace(schema, name=prefix + schema.name) for schema in schemas),
+        *(_topic(prefix + name, checked=name in checked) for name in topic_names()),
         *(_prefixed(subscription, prefix) for subscription in subscriptions),
     ]
+
+
+def _topic(name: str, *, checked: bool) -> Topic:
+    return Topic(name, schema=name, encoding="json") if checked else Topic(name)
 
 
 def _projection() -> Subscription:
@@ -138,7 +167,7 @@ class Step:
 
     @property
     def kind(self) -> str:
-        """`topic` or `subscription`."""
+        """`schema`, `topic` or `subscription`."""
         return type(self.resource).__name__.lower()
 
     @property
@@ -178,8 +207,20 @@ Existing = Mapping[tuple[type[Resource], str], Resource]
 
 
 def plan(wanted: Sequence[Resource], existing: Existing) -> Plan:
-    """The steps from what exists, by kind and name, to what is wanted; what is not wanted is left alone."""
-    return Plan(tuple(_step(resource, existing.get((type(resource), resource.name))) for resource in wanted))
+    """The steps from what exists, by kind and name, to what is wanted; what is not wanted is left alone.
+
+    A topic gets no schema that is stuck: it would refuse messages by rules that nobody here wants.
+    """
+    steps: list[Step] = []
+    stuck: set[str] = set()
+    for resource in wanted:
+        if isinstance(resource, Topic) and resource.schema in stuck:
+            resource = Topic(resource.name)
+        step = _step(resource, existing.get((type(resource), resource.name)))
+        if isinstance(resource, Schema) and step.stuck:
+            stuck.add(resource.name)
+        steps.append(step)
+    return Plan(tuple(steps))
 
 
 def _step(wanted: Resource, found: Resource | None) -> Step:
@@ -193,5 +234,8 @@ def _step(wanted: Resource, found: Resource | None) -> Step:
 def _differences(wanted: Resource, found: Resource) -> Iterator[Difference]:
     for each in fields(wanted):
         old, new = getattr(found, each.name), getattr(wanted, each.name)
-        if old != new:
-            yield Difference(each.name, old, new, each.metadata.get("fixed", False))
+        if old == new or (each.metadata.get("if_wanted") and not new):
+            continue
+        yield Difference(each.name, old, new, each.metadata.get("fixed", False))
+        if isinstance(wanted, Schema) and each.name == "type":
+            return  # no definition of another type can be committed

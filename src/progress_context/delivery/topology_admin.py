@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any, Self, TypeVar
 
 from google.api_core.exceptions import (
@@ -21,9 +20,10 @@ from google.api_core.retry import Retry, if_exception_type
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.pubsub_v1 import types
+from google.pubsub_v1 import SchemaServiceClient, types
 
-from progress_context.delivery.topology import Resource, Step, Subscription, Topic
+from progress_context.delivery.topology import Resource, Schema, Step, Topic
+from progress_context.delivery.topology_terms import Terms
 from progress_context.errors import PubSubRefused, SettingsError
 
 T = TypeVar("T")
@@ -46,15 +46,16 @@ PATHS = {
 
 
 class TopologyAdmin:
-    """The topics and subscriptions of a project; PUBSUB_EMULATOR_HOST is heeded.
+    """The schemas, topics and subscriptions of a project; PUBSUB_EMULATOR_HOST is heeded.
 
     Every method raises PubSubRefused when Google does not do what is asked, and SettingsError without
     credentials.
     """
 
     def __init__(self, project: str) -> None:
-        self._project = project
+        self._terms = Terms(project)
         with _explained(f"project {project}"):
+            self._schemas = SchemaServiceClient()
             self._publisher = PublisherClient()
             self._subscriber = SubscriberClient()
 
@@ -62,6 +63,7 @@ class TopologyAdmin:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._schemas.transport.close()
         self._publisher.transport.close()
         self._subscriber.close()
 
@@ -71,32 +73,58 @@ class TopologyAdmin:
         return {(type(resource), resource.name): resource for resource in found if resource}
 
     def _read(self, resource: Resource) -> Resource | None:
+        path = self._terms.path(resource)
         try:
+            if isinstance(resource, Schema):
+                request = {"name": path, "view": types.SchemaView.FULL}
+                return self._terms.schema_from(
+                    self._call(self._schemas.get_schema, request, resource, NotFound)
+                )
             if isinstance(resource, Topic):
-                self._call(self._publisher.get_topic, {"topic": self._path(resource)}, resource, NotFound)
-                return resource
-            request = {"subscription": self._path(resource)}
-            return self._read_back(self._call(self._subscriber.get_subscription, request, resource, NotFound))
+                request = {"topic": path}
+                return self._terms.topic_from(
+                    self._call(self._publisher.get_topic, request, resource, NotFound)
+                )
+            request = {"subscription": path}
+            return self._terms.subscription_from(
+                self._call(self._subscriber.get_subscription, request, resource, NotFound)
+            )
         except NotFound:
             return None
 
     def take(self, step: Step) -> None:
         """Create or change a resource. One that somebody else has created meanwhile is left as it is."""
-        resource = step.resource
-        if step.action == "change" and isinstance(resource, Subscription):
-            paths = sorted({PATHS[difference.field] for difference in step.changes})
-            request = {"subscription": self._spelled_out(resource), "update_mask": FieldMask(paths=paths)}
-            self._call(self._subscriber.update_subscription, request, resource)
+        if step.action == "change":
+            self._change(step)
         elif step.action == "create":
-            self._create(resource)
+            self._create(step.resource)
+
+    def _change(self, step: Step) -> None:
+        resource = step.resource
+        if isinstance(resource, Schema):
+            request = {"name": self._terms.path(resource), "schema": self._terms.schema(resource)}
+            self._call(self._schemas.commit_schema, request, resource)
+        elif isinstance(resource, Topic):
+            # As a whole: revisions of another schema, to which the topic may be bound, mean nothing here.
+            mask = FieldMask(paths=["schema_settings"])
+            request = {"topic": self._terms.topic(resource), "update_mask": mask}
+            self._call(self._publisher.update_topic, request, resource)
+        else:
+            mask = FieldMask(paths=sorted({PATHS[difference.field] for difference in step.changes}))
+            request = {"subscription": self._terms.subscription(resource), "update_mask": mask}
+            self._call(self._subscriber.update_subscription, request, resource)
 
     def _create(self, resource: Resource) -> None:
         try:
-            if isinstance(resource, Topic):
-                request = {"name": self._path(resource)}
+            if isinstance(resource, Schema):
+                schema = self._terms.schema(resource)
+                request = {"parent": self._terms.project, "schema_id": resource.name, "schema": schema}
+                self._call(self._schemas.create_schema, request, resource, AlreadyExists)
+            elif isinstance(resource, Topic):
+                request = self._terms.topic(resource)
                 self._call(self._publisher.create_topic, request, resource, AlreadyExists)
             else:
-                request = self._spelled_out(resource)
+                request = self._terms.subscription(resource)
                 self._call(self._subscriber.create_subscription, request, resource, AlreadyExists)
         except AlreadyExists:
             return
@@ -104,81 +132,8 @@ class TopologyAdmin:
     def _call(
         self, method: Callable[..., T], request: Any, resource: Resource, *expected: type[GoogleAPICallError]
     ) -> T:
-        with _explained(self._path(resource), *expected):
+        with _explained(self._terms.path(resource), *expected):
             return method(request=request, retry=RETRY, timeout=SECONDS)
-
-    def _path(self, resource: Resource) -> str:
-        kind = "topics" if isinstance(resource, Topic) else "subscriptions"
-        return f"projects/{self._project}/{kind}/{resource.name}"
-
-    def _topic(self, name: str) -> str:
-        return f"projects/{self._project}/topics/{name}"
-
-    def _short(self, topic: str) -> str:
-        """The short name of a topic of this project, the full one of any other."""
-        return topic.removeprefix(self._topic(""))
-
-    def _spelled_out(self, wanted: Subscription) -> types.Subscription:
-        """A subscription in Google's terms."""
-        spelled = types.Subscription(
-            name=self._path(wanted),
-            topic=self._topic(wanted.topic),
-            enable_message_ordering=wanted.ordering,
-            filter=wanted.filter,
-            ack_deadline_seconds=wanted.ack_deadline,
-            message_retention_duration=timedelta(seconds=wanted.retention),
-            expiration_policy=types.ExpirationPolicy(ttl=_duration(wanted.expires_after)),
-            push_config=_push_config(wanted),
-        )
-        if wanted.most_backoff:
-            spelled.retry_policy = types.RetryPolicy(
-                minimum_backoff=timedelta(seconds=wanted.least_backoff),
-                maximum_backoff=timedelta(seconds=wanted.most_backoff),
-            )
-        if wanted.dead_letter_topic:
-            spelled.dead_letter_policy = types.DeadLetterPolicy(
-                dead_letter_topic=self._topic(wanted.dead_letter_topic),
-                max_delivery_attempts=wanted.most_attempts,
-            )
-        return spelled
-
-    def _read_back(self, found: types.Subscription) -> Subscription:
-        """A subscription of Google's in our terms."""
-        token = found.push_config.oidc_token
-        return Subscription(
-            name=found.name.rpartition("/")[2],
-            topic=self._short(found.topic),
-            ordering=found.enable_message_ordering,
-            filter=found.filter,
-            ack_deadline=found.ack_deadline_seconds,
-            retention=round(_seconds(found.message_retention_duration)),
-            expires_after=round(_seconds(found.expiration_policy.ttl)),
-            least_backoff=_seconds(found.retry_policy.minimum_backoff),
-            most_backoff=_seconds(found.retry_policy.maximum_backoff),
-            dead_letter_topic=self._short(found.dead_letter_policy.dead_letter_topic),
-            most_attempts=found.dead_letter_policy.max_delivery_attempts,
-            push_endpoint=found.push_config.push_endpoint,
-            push_service_account=token.service_account_email,
-            push_audience=token.audience,
-        )
-
-
-def _push_config(wanted: Subscription) -> types.PushConfig:
-    if not wanted.push_endpoint:
-        return types.PushConfig()
-    token = types.PushConfig.OidcToken(
-        service_account_email=wanted.push_service_account, audience=wanted.push_audience
-    )
-    return types.PushConfig(push_endpoint=wanted.push_endpoint, oidc_token=token)
-
-
-def _duration(seconds: float) -> timedelta | None:
-    return timedelta(seconds=seconds) if seconds else None
-
-
-def _seconds(duration: Any) -> float:
-    """Seconds of a timedelta, which is what fields of Google's classes really give, or none."""
-    return duration.total_seconds() if duration else 0.0
 
 
 @contextmanager
