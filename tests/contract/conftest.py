@@ -14,6 +14,7 @@ from pubsub_emulator.client import Clients
 FLOW = "knows no flow control: max_outstanding_messages and max_outstanding_bytes"
 FAILED = "does not bury what failed too often"
 LAX = "takes what Google refuses"
+NO_PROTOBUF = "has no protocol buffers"
 DIFFERENT_AT_GOOGLE = {  # tests, and cases of a test by `what` they try
     "test_two_streams_share_a_subscription": FLOW,
     "test_no_more_messages_are_under_way_than_a_stream_allows": FLOW,
@@ -27,6 +28,12 @@ DIFFERENT_AT_GOOGLE = {  # tests, and cases of a test by `what` they try
     "test_seeking_back_brings_acknowledged_messages_again": "cannot seek to a time",
     "test_what_is_older_than_the_retention_is_gone": "keeps messages for 10 minutes at least, as Google does",
     "test_labels_of_a_topic_can_be_changed": "knows no labels of topics",
+    "test_a_list_shows_no_definitions": "shows definitions in lists",
+    "test_protocol_buffers_are_taken": NO_PROTOBUF,
+    "define no message": NO_PROTOBUF,
+    "define half a message": NO_PROTOBUF,
+    "commit another type": NO_PROTOBUF,
+    "define too much": LAX,
     "publish 101 attributes": LAX,
     "publish a long attribute": LAX,
     "publish a long name": LAX,

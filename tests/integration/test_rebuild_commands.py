@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.conftest import answers
 
-from conftest import answers
 from progress_context.engine.active import active
 from progress_context.engine.catalog import load
 from progress_context.engine.rebuild import bring_up

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import pty
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from typing import Protocol
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1.types import Subscription
 
-from progress_context.cli import main
 from progress_context.delivery import topology_admin
 from progress_context.local.ports import free_port
+from pubsub_commands import Run
 from pubsub_emulator import EmulatorProcess
 from pubsub_emulator.client import Clients
 from pubsub_emulator.official import OfficialProcess, official_jar
@@ -32,39 +29,6 @@ LEARNING = "progress-command-learning-events"
 
 # Cyclopts wonders about reading the arguments of a process whose tests it can see.
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked:UserWarning")
-
-projects = itertools.count(1)
-
-
-@pytest.fixture
-async def clients(pubsub: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clients]:
-    """Google's own clients, in a project that the commands use too."""
-    project = f"topology-{next(projects)}"
-    monkeypatch.setenv("PROGRESS_PUBSUB_PROJECT", project)
-    async with Clients(pubsub.address, project) as clients:
-        yield clients
-
-
-class Run(Protocol):
-    """Gives exit code and output of `progress-context pubsub …`."""
-
-    def __call__(self, *arguments: str, **environment: str) -> tuple[int, str]: ...
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command in this process, which saves its start; there is no terminal to answer on."""
-
-    def call(*arguments: str, **environment: str) -> tuple[int, str]:
-        with monkeypatch.context() as patched:
-            for name, value in environment.items():
-                patched.setenv(name, value)
-            patched.setattr(sys, "argv", ["progress-context", "pubsub", *arguments])
-            with pytest.raises(SystemExit) as ended:
-                main()
-        return int(ended.value.code or 0), "".join(capsys.readouterr())
-
-    return call
 
 
 def run_at_terminal(*arguments: str, answer: str) -> tuple[int, str]:

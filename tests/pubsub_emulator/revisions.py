@@ -32,11 +32,11 @@ def compile_revision(schema: Any) -> Revision:
 
     Of protocol buffers only a message in brackets is looked for, and all data match them.
     """
-    if schema.type not in (AVRO, PROTOCOL_BUFFER):
+    if schema.type_ not in (AVRO, PROTOCOL_BUFFER):
         raise invalid("Invalid schema type")
     if len(schema.definition.encode()) > LARGEST:
         raise invalid(f"Schema definition is too large: {LARGEST} bytes are allowed.")
-    if schema.type == PROTOCOL_BUFFER:
+    if schema.type_ == PROTOCOL_BUFFER:
         if not MESSAGE.search(schema.definition):
             raise invalid("Could not parse schema definition")
         return Revision(schema, lambda _: True)

@@ -36,7 +36,7 @@ class SchemaService:
     def commit_schema(self, request: Any) -> Any:
         """A new revision. Raises NOT_FOUND, INVALID_ARGUMENT, RESOURCE_EXHAUSTED after 20 of them."""
         revisions = self._broker.schema(request.name)
-        if request.schema.type != revisions[0].config.type:
+        if request.schema.type_ != revisions[0].config.type_:
             raise invalid("The type of a schema cannot be changed.")
         revision = compile_revision(_identified(request.name, request.schema))
         if len(revisions) == MOST_REVISIONS:
