@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from google.api_core.exceptions import InvalidArgument
-from google.pubsub_v1.types import Encoding, PubsubMessage, SchemaView, Topic
+from google.pubsub_v1.types import Encoding, PubsubMessage, Schema, SchemaView, Topic
 
 from pubsub_commands import Run
 from pubsub_emulator.client import Clients
@@ -105,6 +105,16 @@ async def test_another_type_cannot_be_committed_and_the_topic_stays_as_it_is(
     code, said = run("apply", "--yes")
     assert (code, "CANNOT BE CHANGED" in said, "schemas delete" in said) == (1, True, True)
     assert await definition(clients) == record("item")
+
+
+async def test_a_topic_gets_no_schema_that_is_not_the_one_in_the_file(
+    clients: Clients, run: Run, folder: Path
+) -> None:
+    parent = f"projects/{clients.project}"
+    other = Schema(type_=Schema.Type.PROTOCOL_BUFFER, definition=MESSAGE)
+    await clients.schemas.create_schema({"parent": parent, "schema_id": TOPIC, "schema": other})
+    assert run("apply", "--yes")[0] == 1
+    assert not (await topic(clients)).schema_settings
 
 
 async def test_a_schema_that_google_refuses_is_told_in_a_line(
