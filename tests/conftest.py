@@ -19,6 +19,7 @@ import asyncpg
 import hypothesis
 import pytest
 
+from acceptance.system import database_of
 from progress_context.local.ports import free_port
 from progress_context.local.postgres import EmbeddedPostgres
 from progress_context.services.all_in_one import migrated
@@ -92,9 +93,13 @@ async def module_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def sample_system(scratch: Path) -> Iterator[running_system]:
-    """A whole running system with simulated learners, whose batches follow each other quickly."""
+    """A whole running system with simulated learners, whose batches follow each other quickly.
+
+    As in one that has run for a day, questions about the past begin at a snapshot.
+    """
     with running_system(scratch / "system", environment={"PROGRESS_BATCH_SECONDS": "5"}) as system:
         system.simulate(learners=8, days=400)
+        system.take_snapshot()
         yield system
 
 
@@ -160,6 +165,12 @@ class running_system:  # noqa: N801 - reads as a function in `with`
         command = [sys.executable, "-m", "progress_context", "simulate", "--post", self.command_url]
         sizes = ["--learners", str(learners), "--days", str(days)]
         subprocess.run([*command, *sizes], check=True, capture_output=True, timeout=120)
+
+    def take_snapshot(self) -> None:
+        """Take one of what the read models show now."""
+        command = [sys.executable, "-m", "progress_context", "snapshots", "take"]
+        environment = {**os.environ, "DATABASE_URL": database_of(self._data_dir)}
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
 
     def __exit__(self, *_: object) -> None:
         self.process.send_signal(signal.SIGINT)
