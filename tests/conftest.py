@@ -20,7 +20,7 @@ import hypothesis
 import pytest
 
 from acceptance.system import database_of
-from progress_context.local.ports import free_port
+from ports import free_port
 from progress_context.local.postgres import EmbeddedPostgres
 from progress_context.services.all_in_one import migrated
 from pubsub_emulator import EmulatorProcess

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import Literal, Self
 
-from progress_context.local.ports import free_port
+from ports import free_port
 
 Fault = Literal["none", "refusing", "frozen", "garbage"]
 RUBBISH = b"$5\r\n\x00\xff\x13ab\r\n:7\r\n*1\r\n_\r\n"

@@ -17,9 +17,10 @@ from google.cloud.pubsub_v1.types import PublisherOptions
 from tests.conftest import answers
 
 from acceptance.system import Event, fetch, text
+from ports import free_port
 from progress_context.intake.leases import LEASE_SECONDS
 from progress_context.intake.pull import SOURCES
-from progress_context.local.ports import LOOPBACK, free_port
+from progress_context.local.ports import LOOPBACK
 from pubsub_emulator.process import EmulatorProcess
 from waiting import eventually
 

@@ -24,7 +24,7 @@ from acceptance.system import BATCH, array, judged, text
 from issuer import AUDIENCE, ISSUER, public_jwk, serving, token
 from live.events import event_stream
 from live.websocket import Closed, WebSocket
-from progress_context.local.ports import free_port
+from ports import free_port
 from progress_context.query.schema import load_schema
 from waiting import eventually
 

@@ -26,7 +26,7 @@ from acceptance.system import (
     server_process,
     text,
 )
-from progress_context.local.ports import free_port
+from ports import free_port
 from progress_context.local.postgres import EmbeddedPostgres
 from waiting import eventually
 

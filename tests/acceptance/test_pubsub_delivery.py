@@ -15,8 +15,8 @@ import pytest
 
 from acceptance.system import BATCH, array, judged, text
 from delivering import PROJECT, PubsubWay, arrived, disagreements
+from ports import free_port
 from progress_context.delivery.pubsub import EMULATOR
-from progress_context.local.ports import free_port
 from pubsub_emulator import EmulatorProcess
 from waiting import until
 from world import World

@@ -24,13 +24,13 @@ from acceptance.broker import (
 )
 from acceptance.system import BATCH, LINES, array, judged, text
 from acceptance.test_bad_events import INVALID_EVENTS
+from ports import free_port
 from progress_context.delivery.pubsub import pauses, subscriber_client
 from progress_context.errors import AppendQueueFull
 from progress_context.intake.leases import LEASE_SECONDS
 from progress_context.intake.messages import Verdict
 from progress_context.intake.pubsub_message import Message
 from progress_context.intake.pull import MOST_MESSAGES, Pull
-from progress_context.local.ports import free_port
 from progress_context.local.postgres import EmbeddedPostgres
 from progress_context.services.all_in_one import migrated
 from pubsub_emulator.process import EmulatorProcess

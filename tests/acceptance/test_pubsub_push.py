@@ -15,7 +15,7 @@ import pytest
 from acceptance.broker import STRUCTURED, CommandService, ids_in_log, letters
 from acceptance.system import judged, text
 from issuer import AUDIENCE, public_jwk, serving, token
-from progress_context.local.ports import free_port
+from ports import free_port
 from progress_context.local.postgres import EmbeddedPostgres
 from progress_context.services.all_in_one import migrated
 

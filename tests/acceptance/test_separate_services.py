@@ -16,7 +16,8 @@ import pytest
 from tests.conftest import FAST, answers
 
 from acceptance.system import checkpoints, head, judged, post, text
-from progress_context.local.ports import LOOPBACK, free_port
+from ports import free_port
+from progress_context.local.ports import LOOPBACK
 from progress_context.local.postgres import EmbeddedPostgres
 from waiting import eventually
 

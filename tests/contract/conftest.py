@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from progress_context.local.ports import free_port
+from ports import free_port
 from pubsub_emulator.backends import Backend, running
 from pubsub_emulator.client import Clients
 

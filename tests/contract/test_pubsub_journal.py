@@ -13,7 +13,7 @@ from google.api_core.exceptions import NotFound
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.cloud.pubsub_v1.types import PublisherOptions
 
-from progress_context.local.ports import free_port
+from ports import free_port
 from pubsub_emulator import EmulatorProcess
 
 TOPIC = "projects/journal/topics/events"

@@ -18,9 +18,9 @@ from starlette.applications import Starlette
 from caching import CALENDAR, Copy, counted, redis_link
 from desk import NOW, Desk, desk_at, event, judged
 from faults import FaultyProxy
+from ports import free_port
 from progress_context.delivery.changes import Changes
 from progress_context.engine import parking
-from progress_context.local.ports import free_port
 from progress_context.local.valkey import EmbeddedValkey
 from progress_context.principal import Principal
 from progress_context.query.cache import Asked

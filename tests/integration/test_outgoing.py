@@ -20,11 +20,11 @@ import pytest
 from prometheus_client import REGISTRY
 
 from oracle.streaks import find_runs
+from ports import free_port
 from progress_context.engine.catalog import load
 from progress_context.errors import CheckpointLost, LogUnavailable
 from progress_context.intake.catalogue import OWN_SOURCE, SENT
 from progress_context.intake.cloudevents import decode_lines
-from progress_context.local.ports import free_port
 from progress_context.log.database import Connection
 from progress_context.log.event import NewEvent, StoredEvent
 from progress_context.news import follower as following

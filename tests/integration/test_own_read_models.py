@@ -17,11 +17,11 @@ import httpx
 import pytest
 from tests.conftest import running_system
 
+from ports import free_port
 from progress_context.engine.catalog import load
 from progress_context.engine.preview import Preview, preview
 from progress_context.engine.rebuild import bring_up
 from progress_context.engine.shards import reshard
-from progress_context.local.ports import free_port
 from progress_context.log.database import Pool, open_pool
 from progress_context.log.event import NewEvent
 from progress_context.log.profiles import Calendar

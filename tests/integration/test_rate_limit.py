@@ -12,7 +12,8 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
-from progress_context.local.ports import LOOPBACK, free_port
+from ports import free_port
+from progress_context.local.ports import LOOPBACK
 from progress_context.local.valkey import EmbeddedValkey
 from progress_context.query import rate_limit
 from progress_context.query.rate_limit import (

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from tests.conftest import answers
 
+from ports import free_port
 from progress_context.engine.active import active
 from progress_context.engine.catalog import load
 from progress_context.engine.rebuild import bring_up
-from progress_context.local.ports import free_port
 from progress_context.log.event import NewEvent
 from waiting import eventually, until
 from world import World

@@ -17,6 +17,7 @@ import pytest
 from rich.console import Console
 from tests.conftest import answers
 
+from ports import free_port
 from progress_context.commands.status import Inside, Service, judged, look_inside
 from progress_context.commands.status_screen import screen
 from progress_context.engine import health, snapshots
@@ -24,7 +25,6 @@ from progress_context.engine.health import Edges, Standing
 from progress_context.engine.leases import Leases
 from progress_context.engine.shards import reshard
 from progress_context.engine.standing_metrics import FRESH_SECONDS, StandingMetrics
-from progress_context.local.ports import free_port
 from progress_context.local.postgres import EmbeddedPostgres
 from progress_context.log.database import Role, connect, open_pool
 from progress_context.log.event import NewEvent

@@ -13,8 +13,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1.types import Subscription
 
+from ports import free_port
 from progress_context.delivery import topology_admin
-from progress_context.local.ports import free_port
 from pubsub_commands import Run
 from pubsub_emulator import EmulatorProcess
 from pubsub_emulator.client import Clients

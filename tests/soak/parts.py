@@ -14,7 +14,8 @@ from typing import Protocol
 
 import psutil
 
-from progress_context.local.ports import LOOPBACK, free_port
+from ports import free_port
+from progress_context.local.ports import LOOPBACK
 from progress_context.local.readiness import answers_ok
 from progress_context.local.server import EmbeddedServer
 from progress_context.local.tether import Tethered

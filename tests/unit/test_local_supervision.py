@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from ports import free_port
 from progress_context.errors import LocalError
 from progress_context.local import supervision
-from progress_context.local.ports import free_port
 from progress_context.local.supervision import ProcessGroup
 from progress_context.local.tether import Tethered
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from collector import Collector
+from ports import free_port
 from progress_context import tracing
 from progress_context.intake.trace_context import with_trace
-from progress_context.local.ports import free_port
 from progress_context.log.event import NewEvent
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

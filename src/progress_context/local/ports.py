@@ -14,10 +14,10 @@ LOOPBACK = "127.0.0.1"
 PORTS = range(15_000, 32_000)
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen on this loopback port now."""
+def is_free(port: int, *, unclaimed: bool = False) -> bool:
+    """Whether a server could listen on this loopback port now; `unclaimed`: and nobody else is about to."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, not unclaimed)
         try:
             probe.bind((LOOPBACK, port))
         except OSError:
@@ -28,7 +28,7 @@ def is_free(port: int) -> bool:
 def free_port() -> int:
     """A loopback port that nobody uses at the moment, by chance: others may be choosing too."""
     for port in random.sample(PORTS, 100):
-        if is_free(port):
+        if is_free(port, unclaimed=True):
             return port
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
