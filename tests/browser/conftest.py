@@ -96,12 +96,12 @@ def learner(ask: Callable[..., Any]) -> str:
 
 @pytest.fixture(scope="module")
 def tell(sample_system: running_system) -> Callable[..., int]:
-    """`tell(learner, type, data)`: append an event that happens now; its position."""
+    """`tell(learner, type, data)`: append an event that happens now, wherever they are; its position."""
 
     def append(learner: str, kind: str, data: dict[str, Any]) -> int:
         event = {
             "specversion": "1.0", "id": uuid.uuid4().hex, "source": "urn:browser", "type": kind, "subject": learner,
-            "time": datetime.now(UTC).isoformat(), "data": data,
+            "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", "data": data,
         }  # fmt: skip
         headers = {"content-type": "application/cloudevents+json"}
         response = httpx.post(f"{sample_system.command_url}/events", json=event, headers=headers, timeout=30)
