@@ -17,7 +17,8 @@ from bench.peers import versions_of_peers
 
 OURS = (
     "asyncpg",
-    "granian",
+    "uvicorn",
+    "httptools",
     "starlette",
     "graphql-core",
     "msgspec",

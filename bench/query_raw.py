@@ -10,16 +10,13 @@ import sys
 from datetime import date
 
 import msgspec
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.server.embed import Server
 from starlette.types import Receive, Scope, Send
 
 from bench.database import STATEMENTS
 from progress_context.log.database import Pool, open_pool
+from progress_context.services.http_server import HttpServer
 from progress_context.services.query import SESSION
-from progress_context.services.server import BACKLOG, MAX_CONNECTIONS, run
+from progress_context.services.server import bound, run
 
 POOL = 8  # connections, as many as the query service has
 DAYS = (STATEMENTS / "days_as_json.sql").read_text()
@@ -63,14 +60,12 @@ class Raw:
 async def serve(url: str, port: int, stop: asyncio.Event) -> None:
     """Listen on `port` with the settings of our services until `stop` is set."""
     pool = await open_pool(url, "progress_query", size=POOL, session=SESSION)
-    server = Server(
-        Raw(pool), address="127.0.0.1", port=port, interface=Interfaces.ASGINL, log_level=LogLevels.warning,
-        backlog=BACKLOG, backpressure=MAX_CONNECTIONS, http1_settings=HTTP1Settings(max_buffer_size=1 << 20),
-    )  # fmt: skip
-    serving = asyncio.create_task(server.serve())
-    await stop.wait()
-    server.stop()
-    await serving
+    server = HttpServer(Raw(pool))
+    with bound("127.0.0.1", port, "raw") as listener:
+        serving = asyncio.create_task(server.serve(listener))
+        await stop.wait()
+        server.stop()
+        await serving
     await pool.close()
 
 

@@ -89,6 +89,10 @@ QUERY_ANSWERS = Counter(
     "GraphQL answers, by what executed them: one planned statement, or graphql-core",
     ["executor"],
 )
+QUERY_TRIP = Histogram(
+    "progress_graphql_trip_questions", "Planned statements that shared a round trip to PostgreSQL",
+    buckets=(1, 2, 4, 8, 16),
+)  # fmt: skip
 CACHE_REQUESTS = Counter(
     "progress_cache_requests_total",
     "Answers looked for in the response cache, by layer (memory, redis) and outcome (hit, miss)",

@@ -16,7 +16,7 @@ from graphql import ExecutionResult
 from progress_context import telemetry
 from progress_context.engine.catalog import Catalog
 from progress_context.errors import LogUnavailable, ProgressError, QueryError
-from progress_context.log.database import Pool, acquire, fetch_one
+from progress_context.log.database import Pool, acquire
 from progress_context.log.profiles import Calendar
 from progress_context.patience import Patience
 from progress_context.principal import EVERYBODY, Principal
@@ -39,8 +39,10 @@ from progress_context.query.responses import (
 from progress_context.query.served import Served, look
 from progress_context.query.snapshot import BATCH_SECONDS, ServedAnew, snapshot
 from progress_context.query.stock import execute_stock
+from progress_context.query.together import Together
 
 ATTEMPTS = 3
+KEPT_BACK = 2  # connections of the pool for what is no planned question
 PREPARED_KEPT, LONGEST_PREPARED = 5_000, 2_048  # requests, and bytes of one
 PLANNED = telemetry.QUERY_ANSWERS.labels("planned")
 STOCK = telemetry.QUERY_ANSWERS.labels("stock")
@@ -111,6 +113,7 @@ class Executor:
         self._timeout = timeout
         self._batch_seconds = batch_seconds
         self._patience = Patience(timeout)
+        self._together = Together(pool, most=max(1, pool.get_max_size() - KEPT_BACK))
         self._planned = planned
         self._cache = cache
         self._state: _State | None = None
@@ -212,8 +215,7 @@ class Executor:
         values = plan.values(Given(request.complete, self._clock(), reader.sight))
         try:
             with self._patience.limit():
-                async with acquire(self._pool, patience=None) as connection:
-                    row = await fetch_one(connection, plan.sql, *values)
+                row = await self._together.fetch_one(plan.sql, values)
         except TimeoutError:
             raise self._too_slow() from None
         except asyncpg.DataError:

@@ -20,7 +20,7 @@ from progress_context.log.read import head
 from progress_context.services.authority import check_exposure
 from progress_context.services.command import default_calendar
 from progress_context.services.projection import catalog_of
-from progress_context.services.server import refuse_taken
+from progress_context.services.server import bound
 from progress_context.settings import Settings
 
 Report = Callable[[str], None]
@@ -45,7 +45,8 @@ class OneMachine:
         default_calendar(self.settings)
         catalog_of(self.settings)
         for name in SERVICES:
-            refuse_taken(self.settings.host, self._port(name), name)
+            with bound(self.settings.host, self._port(name), name):
+                pass  # said now, before anything is started
         check_exposure(self.settings)
         try:
             self._start_servers()

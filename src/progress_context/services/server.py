@@ -8,16 +8,21 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Generator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Protocol
 
 import structlog
 import uvloop
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-from granian.server.embed import Server
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -28,13 +33,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from progress_context import telemetry, tracing
 from progress_context.errors import ProgressError, SettingsError
 from progress_context.services.front import Front
+from progress_context.services.http_server import MAX_CONNECTIONS, HttpServer
 
 Ready = Callable[[], Awaitable[str | None]]
 Task = Callable[[], Coroutine[Any, Any, None]]
 
 DRAIN_SECONDS = 8.0
-MAX_CONNECTIONS = 10_000  # open at once, idle ones among them; whoever comes then waits to be accepted
-BACKLOG = 1_024
 READY_SECONDS = 4.0
 
 log = structlog.get_logger(__name__)
@@ -143,37 +147,28 @@ class Service:
 
     async def serve(self, host: str, port: int, stop: asyncio.Event) -> None:
         """Listen until `stop` is set, then finish what was begun; a dead background task ends it too."""
-        refuse_taken(host, port, self.name)
-        async with self._background():
-            server = Server(
-                self.application,
-                address=host,
-                port=port,
-                interface=Interfaces.ASGINL,
-                log_level=LogLevels.warning,
-                log_dictconfig={
-                    "loggers": {"_granian": {"propagate": True}}
-                },  # as JSON, with everything else
-                backlog=BACKLOG,
-                backpressure=MAX_CONNECTIONS,
-                http1_settings=HTTP1Settings(max_buffer_size=1 << 20),
-            )
-            serving = asyncio.create_task(server.serve())
-            stopping = asyncio.create_task(stop.wait())
-            failed = self._failed or asyncio.get_running_loop().create_future()
-            log.info("listening", address=f"http://{host}:{port}")
-            await asyncio.wait({serving, stopping, failed}, return_when=asyncio.FIRST_COMPLETED)
-            log.info("stopping")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(DRAIN_SECONDS):
-                    await self._finish(server, serving)
-            stopping.cancel()
-            if failed.done():
-                failed.result()
-            if serving.done() and not stop.is_set():
-                raise ProgressError(f"{self.name} cannot listen on {host}:{port}: is the port taken?")
+        with bound(host, port, self.name) as listener:
+            async with self._background():
+                await self._serve(HttpServer(self.application), listener, stop)
 
-    async def _finish(self, server: Server, serving: asyncio.Task[None]) -> None:
+    async def _serve(self, server: HttpServer, listener: socket.socket, stop: asyncio.Event) -> None:
+        serving = asyncio.create_task(server.serve(listener))
+        stopping = asyncio.create_task(stop.wait())
+        failed = self._failed or asyncio.get_running_loop().create_future()
+        host, port = listener.getsockname()[:2]
+        log.info("listening", address=f"http://{host}:{port}")
+        await asyncio.wait({serving, stopping, failed}, return_when=asyncio.FIRST_COMPLETED)
+        log.info("stopping")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._finish(server, serving)
+        stopping.cancel()
+        if failed.done():
+            failed.result()
+        if serving.done() and not stop.is_set():
+            raise ProgressError(f"{self.name} listens no more on {host}:{port}")
+
+    async def _finish(self, server: HttpServer, serving: asyncio.Task[None]) -> None:
         if self._lasting is not None:
             await self._lasting.close()
         server.stop()
@@ -218,18 +213,16 @@ class Service:
         return check.result() if done else f"what it depends on does not answer within {READY_SECONDS:g} s"
 
 
-def refuse_taken(host: str, port: int, name: str) -> None:
-    """Raise SettingsError when somebody listens there already.
-
-    Our server shares ports between processes; two systems answering in turn must not happen.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+@contextmanager
+def bound(host: str, port: int, name: str) -> Generator[socket.socket]:
+    """A socket at this address, not listening yet; raises SettingsError when somebody else listens there."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            listener.bind((host, port))
         except OSError as error:
             raise SettingsError(f"{name} cannot listen on {host}:{port}: {error.strerror}") from None
+        yield listener
 
 
 def name_of(host: str, port: int) -> str | None:
