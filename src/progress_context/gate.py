@@ -54,17 +54,25 @@ class Gate:
         """Who sends a request with these headers, by lower-case name; raises TokenRefused."""
         return EVERYBODY if self._verifier is None else await self.show(bearer_token(headers))
 
+    def known(self, headers: Mapping[str, str]) -> Principal | None:
+        """The same, if no token need be verified; raises TokenRefused."""
+        return EVERYBODY if self._verifier is None else self._known(bearer_token(headers))
+
     async def show(self, token: str) -> Principal:
         """Who a token speaks of; raises TokenRefused."""
         if self._verifier is None:
             return EVERYBODY
-        known = self._trusted.get(token)
-        if known is not None and self._clock() < known.until:
-            return known.principal
+        known = self._known(token)
+        if known is not None:
+            return known
         claims = await self._verifier.verify(token)
         principal = principal_of(claims, self._names)
         self._trust(token, _Trusted(principal, min(principal.until, self._clock() + TRUSTED_SECONDS)))
         return principal
+
+    def _known(self, token: str) -> Principal | None:
+        known = self._trusted.get(token)
+        return known.principal if known is not None and self._clock() < known.until else None
 
     def _trust(self, token: str, trusted: _Trusted) -> None:
         self._trusted[token] = trusted

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -43,7 +43,8 @@ class Asked:
     """One request: `served` stands for the definitions in force, `versions` are the active ones.
 
     `reader` is the one who asks. `again` asks the same once more. `latest` is what its key was, by what was
-    seen: as long as that is trusted, the key is the same.
+    seen: as long as that is trusted, the key is the same. `question` is what remembers it as one, `missed` a
+    key that Redis has just not had.
     """
 
     served: bytes
@@ -57,6 +58,8 @@ class Asked:
     cost: int
     again: Compute
     latest: tuple[Seen, bytes] | None = None
+    question: tuple[str, str | None, str, Principal] | None = None
+    missed: bytes | None = None
 
 
 class Noting(Protocol):
@@ -115,22 +118,48 @@ class Cache:
             return await compute()
         if seen.versions != asked.versions:
             raise ServedAnew
-        if asked.latest is not None and asked.latest[0] is seen:
-            key = asked.latest[1]
-        else:
-            try:
-                key = self._key(asked, seen)
-            except (TypeError, ValueError):  # variables that are no JSON
-                return await compute()
-            asked.latest = seen, key
+        key = self._latest_key(asked, seen)
+        if key is None:
+            return await compute()
         if self.noting is not None:
             self.noting.note(asked, seen)
         value = self._memory.get(key, self._clock())
         (IN_MEMORY if value is not None else NOT_IN_MEMORY).inc()
         if value is not None:
             return _reply(_Found(value, 0), asked, seen)
+        missed, asked.missed = asked.missed, None
+        value = await self._from_redis(key, seen) if key != missed else None
+        if value is not None:
+            self._memory.put(key, value)
+            return _reply(_Found(value, 0), asked, seen)
         found = await self._found(key, asked, seen, compute)
         return found if isinstance(found, Reply) else _reply(found, asked, seen)
+
+    def at_hand(self, asked: Asked) -> Reply | Coroutine[Any, Any, Reply | None] | None:
+        """The answer to a request, if it is kept, in memory or perhaps in Redis, under a trusted version."""
+        seen = self._versions.trusted(asked.about.users, asked.reader.sight, asked.wait_for)
+        if seen is None or not seen.settled or seen.versions != asked.versions:
+            return None
+        key = self._latest_key(asked, seen)
+        if key is None:
+            return None
+        value = self._memory.get(key, self._clock())
+        if value is None:
+            return self._soon_at_hand(key, asked, seen) if self._asks_redis(key, seen) else None
+        if self.noting is not None:
+            self.noting.note(asked, seen)
+        IN_MEMORY.inc()
+        return _reply(_Found(value, 0), asked, seen)
+
+    async def _soon_at_hand(self, key: bytes, asked: Asked, seen: Seen) -> Reply | None:
+        value = await self._from_redis(key, seen)
+        if value is None:
+            asked.missed = key
+            return None
+        if self.noting is not None:
+            self.noting.note(asked, seen)
+        self._memory.put(key, value)
+        return _reply(_Found(value, 0), asked, seen)
 
     async def close(self) -> None:
         """Let go of Redis."""
@@ -155,6 +184,15 @@ class Cache:
         except (asyncpg.PostgresError, asyncpg.InterfaceError):
             return None
 
+    def _latest_key(self, asked: Asked, seen: Seen) -> bytes | None:
+        """Its key; None for variables that are no JSON."""
+        if asked.latest is None or asked.latest[0] is not seen:
+            try:
+                asked.latest = seen, self._key(asked, seen)
+            except (TypeError, ValueError):
+                return None
+        return asked.latest[1]
+
     def _key(self, asked: Asked, seen: Seen) -> bytes:
         if asked.about.fixed and None not in seen.keys:
             seen = replace(seen, learners=tuple(f"fixed {key}" for key in seen.keys))
@@ -177,11 +215,6 @@ class Cache:
         self, key: bytes, asked: Asked, seen: Seen, compute: Compute, future: asyncio.Future[_Found | Reply]
     ) -> None:
         try:
-            value = await self._from_redis(key, seen)
-            if value is not None:
-                self._memory.put(key, value)
-                future.set_result(_Found(value, 0))
-                return
             reply = await compute()
             if reply.position is None or not reply.keep:
                 future.set_result(reply)
@@ -202,8 +235,11 @@ class Cache:
         finally:
             del self._under_way[key]
 
+    def _asks_redis(self, key: bytes, seen: Seen) -> bool:
+        return self._redis is not None and None not in seen.keys and key not in self._under_way
+
     async def _from_redis(self, key: bytes, seen: Seen) -> Entry | None:
-        if self._redis is None or None in seen.keys:
+        if self._redis is None or not self._asks_redis(key, seen):
             return None
         value = await self._redis.get(key)
         (IN_REDIS if value is not None else NOT_IN_REDIS).inc()

@@ -38,7 +38,9 @@ class Ahead:
             return
         questions = self._lately.setdefault(key, OrderedDict())
         self._lately.move_to_end(key)
-        question = (asked.text, asked.operation, repr(asked.variables), asked.reader)
+        question = asked.question
+        if question is None:
+            question = asked.question = (asked.text, asked.operation, repr(asked.variables), asked.reader)
         questions[question] = (asked, self._clock())
         questions.move_to_end(question)
         if len(questions) > QUESTIONS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 from progress_context.query.outline import Bound, Outline
 
@@ -26,19 +27,19 @@ BY_FIELD = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Keepable:
     """What the cache must know of a request: whom it is about, and its fields with their values."""
 
     users: tuple[str, ...]
     fields: tuple[tuple[str, Bound], ...]
 
-    @property
+    @cached_property
     def fixed(self) -> bool:
         """Whether everything asked is as of positions, and so never changes."""
         return all(bound.fixed for _, bound in self.fields)
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """The fields of Query that are asked."""
         return frozenset(name for name, _ in self.fields)

@@ -16,7 +16,7 @@ from progress_context.query.cache_versions import Seen
 from progress_context.query.roots import ROOTS
 from progress_context.query.served import Served
 
-FORMAT = b"pc1\n"  # raise the number when the key or the form of an entry changes its meaning
+FORMAT = b"pc2\n"  # raise the number when the key or the form of an entry changes its meaning
 CHECK_BYTES = 16
 _HEAD = struct.Struct(f">4s32s{CHECK_BYTES}sd")
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -38,7 +38,7 @@ class Entry:
 
 def entry(data: bytes, until: float) -> Entry:
     """An answer, tagged. The tag is weak: two with the same may name different positions."""
-    return Entry(data, until, f'W/"{blake2b(data, digest_size=12).hexdigest()}"')
+    return Entry(data, until, _tag(data))
 
 
 def key_of(
@@ -54,7 +54,7 @@ def key_of(
 
 def packed(key: bytes, value: Entry) -> bytes:
     """An entry as bytes that know their key and tell when they were damaged."""
-    return _HEAD.pack(FORMAT, key, _check(key, value.until, value.data), value.until) + value.data
+    return _HEAD.pack(FORMAT, key, _check(key, value.until, value.tag), value.until) + value.data
 
 
 def unpacked(key: bytes, raw: bytes) -> Entry | None:
@@ -62,14 +62,17 @@ def unpacked(key: bytes, raw: bytes) -> Entry | None:
     if len(raw) < _HEAD.size:
         return None
     form, of, check, until = _HEAD.unpack_from(raw)
-    data = raw[_HEAD.size :]
-    if form != FORMAT or of != key or check != _check(key, until, data):
-        return None
-    return entry(data, until)
+    value = entry(raw[_HEAD.size :], until)
+    return value if form == FORMAT and of == key and check == _check(key, until, value.tag) else None
 
 
-def _check(key: bytes, until: float, data: bytes) -> bytes:
-    return blake2b(struct.pack(">d", until) + data, key=key, digest_size=CHECK_BYTES).digest()
+def _tag(data: bytes) -> str:
+    return f'W/"{blake2b(data, digest_size=16).hexdigest()}"'
+
+
+def _check(key: bytes, until: float, tag: str) -> bytes:
+    """What only the bytes have that were written: the tag stands for the data."""
+    return blake2b(b"%a %a" % (until, tag), key=key, digest_size=CHECK_BYTES).digest()
 
 
 def identity_of(served: Served) -> bytes:

@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from progress_context import telemetry
+from progress_context.patience import Patience
 from progress_context.query.cache_entries import Entry, packed, unpacked
 
 PREFIX = b"progress:answer:"
@@ -49,7 +50,8 @@ class RedisAnswers:
             socket_timeout=seconds, socket_connect_timeout=seconds,
         )  # fmt: skip
         self._breaker = Breaker(pause)
-        self._gets: dict[bytes, asyncio.Future[bytes | None]] = {}
+        self._patience = Patience(seconds)
+        self._gets: dict[bytes, list[asyncio.Future[bytes | None]]] = {}
         self._puts: dict[bytes, tuple[bytes, int]] = {}
         self._talking: asyncio.Task[None] | None = None
 
@@ -57,13 +59,12 @@ class RedisAnswers:
         """The entry of a key, if Redis has it and says so in time."""
         if not self._breaker.lets_through():
             return None
-        future = self._gets.get(key)
-        if future is None:
-            future = self._gets[key] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self._gets.setdefault(key, []).append(future)
         self._talk()
         try:
-            async with asyncio.timeout(self._seconds):
-                raw = await asyncio.shield(future)
+            with self._patience.limit():
+                raw = await future
         except TimeoutError:
             return None
         return None if raw is None else self._checked(key, raw)
@@ -109,26 +110,30 @@ class RedisAnswers:
             except (RedisError, OSError, TimeoutError, ValueError) as error:
                 await self._failed(error)
             finally:
-                answers = list(found)[: len(gets)] if len(found) >= len(gets) else [None] * len(gets)
-                for future, answer in zip(gets.values(), answers, strict=True):
-                    if not future.done():
-                        future.set_result(answer if isinstance(answer, bytes) else None)
+                answers = found if len(found) == len(gets) else [None] * len(gets)
+                for futures, answer in zip(gets.values(), answers, strict=True):
+                    for future in futures:
+                        if not future.done():
+                            future.set_result(answer if isinstance(answer, bytes) else None)
 
     async def _round_trip(self, gets: list[bytes], puts: dict[bytes, tuple[bytes, int]]) -> Sequence[Any]:
+        found: Any = []
+        if gets:
+            found = await self._redis.mget([PREFIX + key for key in gets])
+            if not isinstance(found, list):
+                raise RedisError(f"MGET answered {type(found).__name__}")
+        if puts:
+            await self._write(puts)
+        self._breaker.succeeded()
+        return found
+
+    async def _write(self, puts: dict[bytes, tuple[bytes, int]]) -> None:
         async with self._redis.pipeline(transaction=False) as pipeline:
-            for key in gets:
-                pipeline.get(PREFIX + key)
             for key, (value, seconds) in puts.items():
                 pipeline.set(PREFIX + key, value, ex=seconds)
-            answers = await pipeline.execute(raise_on_error=False)
-        for error in answers[: len(gets)]:
-            if isinstance(error, RedisError):
-                raise error
-        for error in answers[len(gets) :]:
-            if isinstance(error, Exception):  # it may be full; what it has can still be read
-                telemetry.CACHE_REDIS_ERRORS.labels("refused").inc()
-        self._breaker.succeeded()
-        return answers
+            for error in await pipeline.execute(raise_on_error=False):
+                if isinstance(error, Exception):  # it may be full; what it has can still be read
+                    telemetry.CACHE_REDIS_ERRORS.labels("refused").inc()
 
     async def _failed(self, error: Exception) -> None:
         kind = "slow" if isinstance(error, TimeoutError) else "failed"

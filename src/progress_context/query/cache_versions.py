@@ -26,6 +26,7 @@ from progress_context.query.asked import asked
 
 AT_ONCE = 500  # learners in one statement
 STATEMENTS = 2  # under way at the same time
+RENEWALS = 8  # at most, while something is trusted
 KEPT = 10_000
 LONGEST_ID = 1_024
 TRUSTED, READ = (telemetry.CACHE_VERSIONS.labels(how) for how in ("trusted", "read"))
@@ -79,6 +80,7 @@ class Versions:
         self._sql = statement(__package__, "cache_versions").replace(":learner", learner)
         self._sql = self._sql.replace(":asked", local)
         self._waiting: OrderedDict[_Who, asyncio.Future[Seen]] = OrderedDict()
+        self._ageing: dict[_Who, None] = {}
         self._reading = 0
         self._readers: set[asyncio.Task[None]] = set()
         self._trusted: OrderedDict[_Who, _Trusted] = OrderedDict()
@@ -112,30 +114,45 @@ class Versions:
         if known is not None:
             return known
         READ.inc()
-        return await self._read((users, sight))
+        return await asyncio.shield(self._join((users, sight)))
 
     def trusted(self, users: tuple[str, ...], sight: Sight, at_least: int) -> Seen | None:
         """The same, if it need not be read."""
         if not self._trust or len(users) != 1:
             return None
         known = self._trusted.get((users, sight))
-        if known is None or known.seen.position < at_least or not self._holds(known):
+        now = time.monotonic()
+        if known is None or known.seen.position < at_least or not self._holds(known, now):
             return None
+        if now > known.began + self._trust / 2:
+            self._renew_soon((users, sight))
         TRUSTED.inc()
         return known.seen
 
-    def _holds(self, known: _Trusted) -> bool:
+    def _holds(self, known: _Trusted, now: float) -> bool:
         """Whether a version is fresh, no news of the learner came since, and the date cannot have changed."""
         key = known.seen.keys[0]
         return (
             key is not None
-            and time.monotonic() < known.began + self._trust
+            and now < known.began + self._trust
             and max(self._heard.get(key, 0.0), self._heard_of_all) < known.began
             and _minute(self._clock()) == known.minute
         )
 
-    async def _read(self, who: _Who) -> Seen:
-        """Join the next statement: none that has begun already may answer."""
+    def _renew_soon(self, who: _Who) -> None:
+        """Read again what is in use and soon trusted no more, many at once, before anybody has to wait."""
+        if not self._ageing:
+            asyncio.get_running_loop().call_later(self._trust / RENEWALS, self._renew)
+        self._ageing[who] = None
+
+    def _renew(self) -> None:
+        ageing, self._ageing = self._ageing, {}
+        for who in ageing:
+            READ.inc()
+            self._join(who)
+
+    def _join(self, who: _Who) -> asyncio.Future[Seen]:
+        """The answer of the next statement: none that has begun already may give it."""
         future = self._waiting.get(who)
         if future is None:
             future = self._waiting[who] = asyncio.get_running_loop().create_future()
@@ -144,7 +161,7 @@ class Versions:
             task = asyncio.create_task(self._read_waiting())
             self._readers.add(task)
             task.add_done_callback(self._readers.discard)
-        return await asyncio.shield(future)
+        return future
 
     async def _read_waiting(self) -> None:
         while self._waiting:

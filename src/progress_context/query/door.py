@@ -56,6 +56,11 @@ class Door:
         """Who sends a request with these headers, by lower-case name; raises TokenRefused."""
         return Visitor(await self.gate.enter(headers), address)
 
+    def known(self, headers: Mapping[str, str], address: str = "") -> Visitor | None:
+        """The same, if nobody need be waited for; raises TokenRefused."""
+        principal = self.gate.known(headers)
+        return principal and Visitor(principal, address)
+
     async def count(self, visitor: Visitor, wanted: int = 1) -> Counted:
         """Count `wanted` requests of a visitor; none of them when that were too many."""
         limit = self._limit(visitor.principal)
@@ -69,6 +74,16 @@ class Door:
         headers.append((b"retry-after", str(verdict.seconds).encode()))
         why_not = f"at most {limit:,} requests a minute; ask again in {verdict.seconds} s"
         return Counted(headers, why_not)
+
+    def count_now(self, visitor: Visitor) -> Headers | None:
+        """What an answer says of a request that was counted; None, and nothing is: ask `count`."""
+        limit = self._limit(visitor.principal)
+        if not limit:
+            return []
+        if not isinstance(self._counter, MemoryCounter):
+            return None
+        verdict = self._counter.take_now(self._key(visitor), limit)
+        return _headers(limit, verdict) if verdict.allowed else None
 
     def _limit(self, principal: Principal) -> int:
         if self.gate.is_open:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +40,8 @@ from progress_context.query.served import Served, look
 from progress_context.query.snapshot import BATCH_SECONDS, ServedAnew, snapshot
 from progress_context.query.stock import execute_stock
 from progress_context.query.together import Together
+
+Found = tuple[Reply | Coroutine[Any, Any, Reply | None], str | None]  # and the operation's name
 
 ATTEMPTS = 3
 KEPT_BACK = 2  # connections of the pool for what is no planned question
@@ -163,6 +165,14 @@ class Executor:
             raise LogUnavailable("the read models are being exchanged; ask again")
         except ProgressError as error:
             return refusal(code_of(error), str(error))
+
+    def at_hand(self, whole: bytes, reader: Principal) -> Found | None:
+        """The answer to a request that came before, if it is kept; who asks must be counted still."""
+        prepared = self._state and self._state.prepared.get((whole, reader))
+        if prepared is None or prepared.wait_for or prepared.asked is None or self._cache is None:
+            return None
+        reply = self._cache.at_hand(prepared.asked)
+        return reply and (reply, prepared.asked.operation)
 
     async def served(self) -> Served:
         """What is served, as it was known last; raises LogUnavailable."""

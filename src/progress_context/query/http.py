@@ -7,8 +7,9 @@ import os
 import re
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from starlette.routing import BaseRoute, Route
@@ -49,6 +50,9 @@ NOTHING = b" "  # a body that says nothing, and is no JSON
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 OURS, NUMBERS = os.urandom(6).hex(), itertools.count()  # of this process
 TYPES = {kind: (b"content-type", f"{kind}; charset=utf-8".encode()) for kind in (JSON, GRAPHQL)}
+Answer = tuple[int, Headers, bytes]  # status, headers with the length, body
+Soon = Coroutine[Any, Any, Answer | None]
+AtHand = Callable[[Scope, bytes], Answer | Soon | None]
 VARIES = (b"vary", b"accept, accept-encoding, authorization")
 
 log = structlog.get_logger(__name__)
@@ -90,6 +94,43 @@ class GraphQLHttp:
         """What answers a POST, by path, without a router in between."""
         return {PATH: self._measured}
 
+    def at_hand(self) -> dict[str, AtHand]:
+        """What answers a POST at once, by path, or not at all: then `endpoints` does."""
+        return {PATH: self._at_hand}
+
+    def _at_hand(self, scope: Scope, body: bytes) -> Answer | Soon | None:
+        if tracing.enabled():
+            return None
+        started, headers = time.perf_counter(), _headers(scope)
+        media_type = answer_type(headers.get("accept", ""))
+        try:
+            check_content_type(headers.get("content-type", ""))
+            visitor = self._door.known(headers, address_of(scope))
+        except (HttpRefusal, TokenRefused):
+            return None
+        if media_type is None or visitor is None or wants_fresh(headers):
+            return None
+        found = self._executor.at_hand(body, visitor.principal)
+        if found is None:
+            return None
+        reply, operation = found
+        counted = self._door.count_now(visitor) if isinstance(reply, Reply) else None
+
+        def answer(reply: Reply, counted: Headers) -> Answer:
+            told = validators(reply, [*self._told(headers, _request_id(headers)), *counted])
+            sent = _compressed(reply.body, headers, told)
+            seconds = time.perf_counter() - started
+            telemetry.operation_seconds(operation).observe(seconds)
+            telemetry.observe_request(PATH, 200, seconds)
+            return 200, [TYPES[media_type], *told, _length(sent)], sent
+
+        async def soon() -> Answer | None:
+            ready = reply if isinstance(reply, Reply) else await reply
+            counted = await self._door.count(visitor) if ready is not None else None
+            return answer(ready, counted.headers) if ready and counted and not counted.why_not else None
+
+        return soon() if counted is None or not isinstance(reply, Reply) else answer(reply, counted)
+
     async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, headers = time.perf_counter(), _headers(scope)
         with tracing.span(f"POST {PATH}", kind="server", parent=headers) as span:
@@ -107,9 +148,7 @@ class GraphQLHttp:
     async def _answer(self, scope: Scope, headers: Mapping[str, str], receive: Receive, send: Send) -> int:
         request_id = _request_id(headers)
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        told: Headers = [
-            (b"x-request-id", request_id.encode()), NOT_STORED, VARIES, *self._origins.headers(headers)
-        ]  # fmt: skip
+        told = self._told(headers, request_id)
         if scope["method"] == "OPTIONS":
             return await _send(send, 204, b"", [*told, *PREFLIGHT])
         media_type = answer_type(headers.get("accept", ""))
@@ -122,11 +161,13 @@ class GraphQLHttp:
             told.append((b"allow", b"GET, POST"))
         if status == 503:
             told.append((b"retry-after", b"1"))
-        body = reply.body
-        if len(body) >= COMPRESSED_FROM and "gzip" in headers.get("accept-encoding", ""):
-            body = zlib.compress(body, 4, 31)
-            told.append((b"content-encoding", b"gzip"))
+        body = _compressed(reply.body, headers, told)
         return await _send(send, status, body, [TYPES[media_type or JSON], *told])
+
+    def _told(self, headers: Mapping[str, str], request_id: str) -> Headers:
+        """What every answer says."""
+        own = self._origins.headers(headers)
+        return [(b"x-request-id", request_id.encode()), NOT_STORED, VARIES, *own]
 
     async def _reply(
         self,
@@ -232,8 +273,19 @@ def _request_id(headers: Mapping[str, str]) -> str:
     return given if given and REQUEST_ID.fullmatch(given) else f"{OURS}{next(NUMBERS):06x}"
 
 
+def _compressed(body: bytes, headers: Mapping[str, str], told: Headers) -> bytes:
+    """A body as it goes out; `told` says how, if it is not as it was."""
+    if len(body) < COMPRESSED_FROM or "gzip" not in headers.get("accept-encoding", ""):
+        return body
+    told.append((b"content-encoding", b"gzip"))
+    return zlib.compress(body, 4, 31)
+
+
+def _length(body: bytes) -> tuple[bytes, bytes]:
+    return (b"content-length", b"%d" % len(body))
+
+
 async def _send(send: Send, status: int, body: bytes, headers: Headers) -> int:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, _length(body)]})
     await send({"type": "http.response.body", "body": body})
     return status

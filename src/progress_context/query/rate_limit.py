@@ -57,6 +57,10 @@ class MemoryCounter:
 
     async def take(self, key: str, limit: int, wanted: int = 1) -> Verdict:
         """Count, or refuse."""
+        return self.take_now(key, limit, wanted)
+
+    def take_now(self, key: str, limit: int, wanted: int = 1) -> Verdict:
+        """The same, for whoever cannot wait."""
         now = int(self._clock())
         slot = now // SLOT_SECONDS
         counts = {at: n for at, n in self._counts.get(key, {}).items() if at > slot - SLOTS}

@@ -19,8 +19,7 @@ import asyncpg
 from progress_context import telemetry
 from progress_context.log.database import UNAVAILABLE, Connection, Pool, acquire, fetch_one
 
-AT_ONCE = 16  # questions that share a round trip
-EAGER = 2  # connections that go at once for whoever waits
+AT_ONCE = 8  # questions that share a round trip
 HELP_AFTER = 0.003  # seconds until another connection goes for those who wait
 SHARED_SECONDS = 0.25  # for a round trip that is shared; then its questions go alone,
 APART_SECONDS = 60.0  # and those of the same statement do for so long
@@ -59,7 +58,7 @@ class Together:
         """
         asked = _Asked(values, asyncio.get_running_loop().create_future())
         self._wait(sql, asked, alone=self._goes_alone(sql))
-        if len(self._going) < EAGER:
+        if not self._going:
             self._go()
         elif self._looking is None and len(self._going) < self._most:
             self._look_later()

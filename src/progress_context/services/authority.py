@@ -46,7 +46,7 @@ def check_exposure(settings: Settings) -> None:
     )
 
 
-def front_of(settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
+def front_of(settings: Settings) -> Callable[[ASGIApp], Front]:
     """What stands in front of a service.
 
     Without authentication, a page of another site whose name was made to lead here must not get in.

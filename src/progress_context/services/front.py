@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+from progress_context.services.http_server import Answer, AtHand, Headers, Soon
 
-Headers = list[tuple[bytes, bytes]]
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 SECURITY_HEADERS: Headers = [
     (
@@ -60,6 +60,21 @@ class Front:
 
         refusal = self._complaint(scope)
         return await (refusal or self._application)(scope, receive, send_secured)
+
+    def at_hand(self, look: AtHand) -> AtHand:
+        """What is at hand behind it, as `__call__` lets it out."""
+
+        def secured(answer: Answer | None) -> Answer | None:
+            return answer and (answer[0], self._secured(answer[1]), answer[2])
+
+        async def soon(answer: Soon) -> Answer | None:
+            return secured(await answer)
+
+        def looked(scope: Scope, body: bytes) -> Answer | Soon | None:
+            answer = look(scope, body) if self._complaint(scope) is None else None
+            return secured(answer) if answer is None or isinstance(answer, tuple) else soon(answer)
+
+        return looked
 
     def _secured(self, headers: Headers) -> Headers:
         """A page says for itself what it may load."""

@@ -111,6 +111,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         tasks=[follow, hub.run, hub.poll, live.check, *([ahead.run] if ahead else [])],
         ready=ready,
         direct=graphql.endpoints(),
+        at_hand=graphql.at_hand(),
         measure=standing.refresh,
         lasting=live,
         behind=authority.front_of(settings),

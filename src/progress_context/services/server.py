@@ -33,7 +33,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from progress_context import telemetry, tracing
 from progress_context.errors import ProgressError, SettingsError
 from progress_context.services.front import Front
-from progress_context.services.http_server import MAX_CONNECTIONS, HttpServer
+from progress_context.services.http_server import MAX_CONNECTIONS, AtHand, HttpServer
 
 Ready = Callable[[], Awaitable[str | None]]
 Task = Callable[[], Coroutine[Any, Any, None]]
@@ -113,6 +113,7 @@ class Service:
     `ready` returns `None` or the reason why not. `drain` runs after the last request was taken.
     `direct` are the POST endpoints, by path, that every microsecond counts for. `measure` runs before each
     scrape of /metrics. `lasting` takes sockets and streams. `behind` puts everything behind its front.
+    `at_hand` are answers to POSTs, by path, for which nobody need wait.
     """
 
     def __init__(
@@ -126,7 +127,8 @@ class Service:
         direct: Mapping[str, ASGIApp] | None = None,
         measure: Callable[[], Awaitable[None]] | None = None,
         lasting: Lasting | None = None,
-        behind: Callable[[ASGIApp], ASGIApp] = Front,
+        behind: Callable[[ASGIApp], Front] = Front,
+        at_hand: Mapping[str, AtHand] | None = None,
     ) -> None:
         self.name = name
         self._lasting = lasting
@@ -144,12 +146,13 @@ class Service:
         observed = {route.path for route in routes if isinstance(route, Route)}
         router = Starlette(routes=[*standard, *routes])
         self.application = behind(Direct(direct or {}, router, observed, lasting))
+        self._at_hand = {path: self.application.at_hand(look) for path, look in (at_hand or {}).items()}
 
     async def serve(self, host: str, port: int, stop: asyncio.Event) -> None:
         """Listen until `stop` is set, then finish what was begun; a dead background task ends it too."""
         with bound(host, port, self.name) as listener:
             async with self._background():
-                await self._serve(HttpServer(self.application), listener, stop)
+                await self._serve(HttpServer(self.application, self._at_hand), listener, stop)
 
     async def _serve(self, server: HttpServer, listener: socket.socket, stop: asyncio.Event) -> None:
         serving = asyncio.create_task(server.serve(listener))
