@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -287,6 +288,16 @@ def test_limits_are_told_and_kept(place: Place) -> None:
     assert 0 < int(answers[-1].headers["retry-after"]) <= 65
     assert answers[-1].json()["errors"][0]["extensions"] == {"code": "RATE_LIMITED"}
     assert place.ask("{ __typename }", of("operator", sub="otilie")).status_code == 200
+
+
+def test_limits_hold_for_answers_that_are_kept(place: Place) -> None:
+    query = '{ userSummary(userId: "ada") { reviews } }'
+    eventually(lambda: place.ask(query, of("service")).headers.get("etag"))
+    answers = [place.ask(query, of("operator", sub="olympia")) for _ in range(9)]
+    assert [answer.status_code for answer in answers] == [200] * 7 + [429] * 2
+    left = [re.search(r"r=(\d+)", answer.headers["ratelimit"]) for answer in answers]
+    assert [int(found[1]) for found in left if found] == [6, 5, 4, 3, 2, 1, 0, 0, 0]
+    assert len({answer.content for answer in answers[:7]}) == 1
 
 
 async def told(place: Place, field: str, learner: str, bearer: str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ import pytest
 from graphql import get_introspection_query
 from tests.conftest import ROOT, running_system
 
+from waiting import eventually
+
 GRAPHQL = "application/graphql-response+json"
+CONTENT = {"content-type": "application/json"}
 NAME = "{ __typename }"
 DECADE = 'dailyStats(userId: "x", dateRange: {from: "2010-01-01", to: "2019-12-31"}) { date }'
 AUDITS = Path(__file__).with_name("graphql_audits.mjs")
@@ -67,6 +71,47 @@ def graphql_http(scratch: Path) -> Path:
 
 def ask(service: httpx.Client, query: str, **body: Any) -> httpx.Response:
     return service.post("/graphql", json={"query": query, **body}, headers={"accept": GRAPHQL})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"accept": GRAPHQL},
+        {"accept": "application/json", "accept-encoding": "gzip"},
+        {"origin": "https://app.example", "x-request-id": "mine"},
+        {"origin": "https://stranger.example", "accept-encoding": "identity"},
+        {"content-type": 'application/json; charset="utf-8"'},
+        {"cache-control": "no-cache"},
+        {"accept": "text/plain"},
+        {"content-type": "text/plain"},
+    ],
+)
+def test_an_answer_at_hand_is_the_one_the_application_gives(
+    service: httpx.Client, headers: dict[str, str]
+) -> None:
+    """A request that arrives in pieces is always the application's."""
+    query = "query($u: ID!) { dailyStats(userId: $u) { date reviews accuracy } itemProgress(userId: $u) { totalCount } }"
+    body = json.dumps({"query": query, "variables": {"u": "learner-00002"}}).encode()
+    headers = {"content-type": "application/json", **headers}
+    eventually(lambda: "etag" in service.post("/graphql", content=body, headers=CONTENT).headers)
+
+    def pieces() -> Iterator[bytes]:
+        yield body[:40]
+        time.sleep(0.05)
+        yield body[40:]
+
+    given = [service.post("/graphql", content=body, headers=headers) for _ in range(2)]
+    own = service.post("/graphql", content=pieces(), headers=headers)
+    for answer in given:
+        assert (answer.status_code, answer.content) == (own.status_code, own.content)
+        assert shown(answer) == shown(own)
+
+
+def shown(answer: httpx.Response) -> list[tuple[str, str]]:
+    """The headers of an answer, but for what is another one's each time."""
+    changing = () if answer.request.headers.get("x-request-id") else ("x-request-id",)
+    return sorted(each for each in answer.headers.multi_items() if each[0] not in ("date", *changing))
 
 
 def code_of(response: httpx.Response) -> str:

@@ -249,6 +249,48 @@ async def test_trust_ends_by_itself(desk: Desk) -> None:
     await until(newest, seconds=2)
 
 
+async def test_a_version_in_use_is_read_again_before_its_trust_ends(desk: Desk) -> None:
+    copy = copy_at(desk, trust=1.0)
+    await desk.tell(judged(1))
+    await told(copy)
+    await kept(copy)
+    began, at_hand, asked = time.monotonic(), copy.at_hand, 0
+    while time.monotonic() < began + 3.0:
+        assert await told(copy) == (1, 1)
+        asked += 1
+        await asyncio.sleep(0.02)
+    assert copy.at_hand - at_hand == asked, "nobody waited for a version"
+    reads = counted("versions", source="read")
+    await asyncio.sleep(1.0)
+    assert counted("versions", source="read") - reads <= 1, "what nobody asks for is not read"
+
+
+async def test_news_end_the_trust_of_what_is_at_hand(desk: Desk) -> None:
+    copy = copy_at(desk, trust=60.0)
+    await desk.tell(judged(1))
+    await told(copy)
+    await kept(copy)
+    assert await told(copy) == (1, 1)
+    assert copy.at_hand == 1
+    [key] = await learner_keys(desk, "ada")
+    await desk.tell(judged(2))
+    assert copy.cache is not None
+    copy.cache.hear(Changes(2, 2, frozenset({key})))
+    assert await told(copy) == (2, 2)
+    assert copy.at_hand == 1
+
+
+async def test_what_is_at_hand_for_one_is_not_for_another(desk: Desk) -> None:
+    copy = copy_at(desk, trust=60.0)
+    await desk.tell(judged(1))
+    ada, bob = Principal("learner", "ada"), Principal("learner", "bob")
+    for _ in range(2):
+        assert b'"reviews":1' in await copy.respond(REVIEWS, ADA, reader=ada)
+        await kept(copy)
+        assert b"LEARNER_UNKNOWN" in await copy.respond(REVIEWS, ADA, reader=bob)
+    assert copy.at_hand == 1
+
+
 async def test_who_is_unknown_is_not_looked_for_twice_and_is_known_at_once(desk: Desk) -> None:
     copy = copy_at(desk)
     assert b"LEARNER_UNKNOWN" in await copy.respond(REVIEWS, ADA)

@@ -293,6 +293,34 @@ async def test_a_limit_is_told_in_the_headers_for_it() -> None:
     assert 55 <= int(told[2][b"retry-after"]) <= 65
 
 
+async def test_who_need_not_wait_is_counted_just_the_same() -> None:
+    door, visitor = Door(limits=RateLimits(anonymous=3)), Visitor(EVERYBODY)
+    first = door.count_now(visitor)
+    second = (await door.count(visitor)).headers
+    third = door.count_now(visitor)
+    assert [dict(told or [])[b"ratelimit"].split(b";")[1] for told in (first, second, third)] == [
+        b"r=2",
+        b"r=1",
+        b"r=0",
+    ]
+    assert door.count_now(visitor) is None
+    assert (await door.count(visitor)).why_not
+
+
+async def test_a_token_is_known_without_waiting_only_while_it_is_trusted() -> None:
+    now = [1_000.0]
+    gate = Gate(Counting(lambda _token: claims(exp=1_030)), clock=lambda: now[0])
+    headers = {"authorization": "Bearer a.b.c"}
+    assert gate.known(headers) is None
+    principal = await gate.enter(headers)
+    assert gate.known(headers) == principal
+    now[0] = 1_030.0
+    assert gate.known(headers) is None
+    with pytest.raises(TokenRefused):
+        gate.known({})
+    assert Gate().known({}) == EVERYBODY
+
+
 async def test_by_default_nobody_is_limited_on_the_loopback_address() -> None:
     door = Door()
     assert [(await door.count(Visitor(EVERYBODY))).headers for _ in range(2)] == [[], []]

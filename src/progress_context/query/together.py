@@ -23,6 +23,7 @@ AT_ONCE = 8  # questions that share a round trip
 HELP_AFTER = 0.003  # seconds until another connection goes for those who wait
 SHARED_SECONDS = 0.25  # for a round trip that is shared; then its questions go alone,
 APART_SECONDS = 60.0  # and those of the same statement do for so long
+APART_KEPT = 1_000  # statements
 
 TRIP = telemetry.QUERY_TRIP
 Row = asyncpg.Record
@@ -58,10 +59,6 @@ class Together:
         """
         asked = _Asked(values, asyncio.get_running_loop().create_future())
         self._wait(sql, asked, alone=self._goes_alone(sql))
-        if not self._going:
-            self._go()
-        elif self._looking is None and len(self._going) < self._most:
-            self._look_later()
         try:
             return await asked.answer
         except asyncio.CancelledError:
@@ -75,6 +72,10 @@ class Together:
         if queue is None:
             queue = self._waiting[key] = deque()
         queue.append(asked)
+        if not self._going:
+            self._go()
+        elif self._looking is None and len(self._going) < self._most:
+            self._look_later()
 
     def _goes_alone(self, sql: str) -> bool:
         if not self._apart:
@@ -136,6 +137,8 @@ class Together:
             async with asyncio.timeout(SHARED_SECONDS):
                 return await connection.fetchmany(sql, [asked.values for asked in trip])
         except TimeoutError:
+            if len(self._apart) >= APART_KEPT:
+                self._apart.clear()
             self._apart[sql] = time.monotonic() + APART_SECONDS
         except (*UNAVAILABLE, asyncpg.PostgresError):
             pass

@@ -33,7 +33,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from progress_context import telemetry, tracing
 from progress_context.errors import ProgressError, SettingsError
 from progress_context.services.front import Front
-from progress_context.services.http_server import MAX_CONNECTIONS, AtHand, HttpServer
+from progress_context.services.http_server import BACKLOG, MAX_CONNECTIONS, AtHand, HttpServer
 
 Ready = Callable[[], Awaitable[str | None]]
 Task = Callable[[], Coroutine[Any, Any, None]]
@@ -155,6 +155,7 @@ class Service:
                 await self._serve(HttpServer(self.application, self._at_hand), listener, stop)
 
     async def _serve(self, server: HttpServer, listener: socket.socket, stop: asyncio.Event) -> None:
+        listener.listen(BACKLOG)
         serving = asyncio.create_task(server.serve(listener))
         stopping = asyncio.create_task(stop.wait())
         failed = self._failed or asyncio.get_running_loop().create_future()
