@@ -218,6 +218,17 @@ async def test_who_does_not_say_what_they_want_is_turned_out(
         honest.writer.close()
 
 
+async def test_who_has_nothing_more_to_ask_is_turned_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(http_server, "LOOK_SECONDS", 0.05)
+    async with serving() as port, linked(port) as link:
+        for body in (b"now", b"not", b"soon") * 2:  # each within the time, together longer
+            link.writer.write(post(body))
+            assert (await link.answer())[-4:] in (b"hand", b" not")
+            await asyncio.sleep(0.1)
+        assert await link.rest() == b""
+
+
 async def test_more_connections_than_agreed_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "MAX_CONNECTIONS", 2)
     async with serving() as port, linked(port) as first, linked(port) as second:

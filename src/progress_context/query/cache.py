@@ -43,8 +43,8 @@ class Asked:
     """One request: `served` stands for the definitions in force, `versions` are the active ones.
 
     `reader` is the one who asks. `again` asks the same once more. `latest` is what its key was, by what was
-    seen: as long as that is trusted, the key is the same. `question` is what remembers it as one, `missed` a
-    key that Redis has just not had.
+    seen: as long as that is trusted, the key is the same. `noted` is when it was remembered, `missed` a key
+    that Redis has just not had.
     """
 
     served: bytes
@@ -58,7 +58,7 @@ class Asked:
     cost: int
     again: Compute
     latest: tuple[Seen, bytes] | None = None
-    question: tuple[str, str | None, str, Principal] | None = None
+    noted: float | None = None
     missed: bytes | None = None
 
 

@@ -15,6 +15,7 @@ from progress_context.query.cache_versions import Seen
 
 FIELDS = frozenset({"dailyStats", "learningStreak", "userSummary"})
 LATELY = 600.0  # seconds since somebody asked
+NOTED_SECONDS = 5.0  # for which a question that was noted is not noted again
 QUESTIONS = 4  # about one learner
 
 Question = tuple[str, str | None, str, Principal]
@@ -33,15 +34,17 @@ class Ahead:
 
     def note(self, asked: Asked, seen: Seen) -> None:
         """Remember a question about one known learner, unless it is one of ours."""
+        now = self._clock()
+        if asked.noted is not None and now < asked.noted + NOTED_SECONDS:
+            return
         [key, *others] = seen.keys
         if key is None or others or not asked.about.names <= FIELDS or asyncio.current_task() is self._task:
             return
         questions = self._lately.setdefault(key, OrderedDict())
         self._lately.move_to_end(key)
-        question = asked.question
-        if question is None:
-            question = asked.question = (asked.text, asked.operation, repr(asked.variables), asked.reader)
-        questions[question] = (asked, self._clock())
+        question = (asked.text, asked.operation, repr(asked.variables), asked.reader)
+        questions[question] = (asked, now)
+        asked.noted = now
         questions.move_to_end(question)
         if len(questions) > QUESTIONS:
             questions.popitem(last=False)

@@ -38,14 +38,14 @@ class Connection(HttpToolsProtocol):
     """
 
     at_hand: ClassVar[Mapping[str, AtHand]] = {}
-    head_since: float | None = None
-    _head_bytes = 0
+    due: float | None = None  # when a whole head must have come; None while a request is seen to
+    _head_bytes: int | None = None  # of a head that has begun
     _in_head = False
     _held: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
-        self.head_since = self.loop.time()
+        self.due = self.loop.time() + HEAD_SECONDS
         if len(self.connections) > MAX_CONNECTIONS:
             transport.close()
 
@@ -53,7 +53,7 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._held is not None:  # the rest of it is to come
             self._release()
-        if self.head_since is not None:
+        if self._head_bytes is not None:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
                 self.transport.write(TOO_LARGE)
@@ -61,10 +61,10 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.head_since, self._head_bytes = self.loop.time(), 0
+        self.due, self._head_bytes = self.loop.time() + HEAD_SECONDS, 0
 
     def on_headers_complete(self) -> None:
-        self.head_since = None
+        self.due = self._head_bytes = None
         self._in_head = True
         super().on_headers_complete()
         self._in_head = False
@@ -85,6 +85,13 @@ class Connection(HttpToolsProtocol):
             task = self.loop.create_task(self._answer_soon(cycle, answer))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
+
+    def on_response_complete(self) -> None:
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+        else:  # without a timer for each request
+            self.flow.resume_reading()
+            self.due = self.loop.time() + IDLE_SECONDS
 
     async def _answer_soon(self, cycle: RequestResponseCycle, soon: Soon) -> None:
         try:
@@ -153,7 +160,6 @@ class HttpServer:
             proxy_headers=False,
             server_header=False,
             backlog=BACKLOG,
-            timeout_keep_alive=IDLE_SECONDS,
         )
         self._server = _Server(config)
 
@@ -186,8 +192,8 @@ class _Server(uvicorn.Server):
                     await self.stopped.wait()
 
     def _turn_out_dawdlers(self) -> None:
-        overdue = asyncio.get_running_loop().time() - HEAD_SECONDS
+        now = asyncio.get_running_loop().time()
         for connection in list(self.server_state.connections):
-            since = connection.head_since if isinstance(connection, Connection) else None
-            if since is not None and since < overdue:
+            due = connection.due if isinstance(connection, Connection) else None
+            if due is not None and due < now:
                 connection.transport.close()
