@@ -458,6 +458,26 @@ async def test_redis_gone_wrong_costs_little_and_nothing_is_wrong(
     await copy.close()
 
 
+async def test_a_redis_that_talks_nonsense_from_the_first_word_is_left_alone(
+    desk: Desk, valkey: EmbeddedValkey, proxy: FaultyProxy
+) -> None:
+    failed = counted("redis_errors", kind="failed")
+    proxy.go("garbage")
+    copy = copy_at(desk, redis_url=through(valkey, proxy), most_bytes=0)
+    await desk.tell(judged(1))
+    assert await told(copy) == (1, 1)
+    assert counted("redis_errors", kind="failed") > failed
+    proxy.go("none")
+    hits = counted("requests", layer="redis", outcome="hit")
+
+    async def back() -> bool:
+        await told(copy)
+        return counted("requests", layer="redis", outcome="hit") > hits
+
+    await until(back)
+    await copy.close()
+
+
 async def test_an_absent_redis_is_asked_seldom(desk: Desk) -> None:
     copy = copy_at(desk, redis_url=f"redis://127.0.0.1:{free_port()}/0")
     errors = counted("redis_errors", kind="failed")

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
+from faults import FaultyProxy
 from ports import free_port
 from progress_context.local.ports import LOOPBACK
 from progress_context.local.valkey import EmbeddedValkey
@@ -176,6 +177,14 @@ async def test_a_redis_that_says_nothing_costs_a_moment_once() -> None:
         assert sum(verdict.allowed for verdict in verdicts) == LIMIT
         await counter.close()
     assert REDIS_SECONDS <= 0.1
+
+
+async def test_a_redis_that_talks_nonsense_is_not_listened_to(valkey: EmbeddedValkey, key: str) -> None:
+    async with FaultyProxy(valkey.port) as proxy:
+        proxy.go("garbage")
+        counter = RedisCounter(valkey.url.replace(f":{valkey.port}/", f":{proxy.port}/"))
+        assert [(await counter.take(key, 2)).allowed for _ in range(3)] == [True, True, False]
+        await counter.close()
 
 
 async def test_after_redis_forgot_the_script_it_is_told_again(
