@@ -143,7 +143,7 @@ class Maintainer:
             same_grain=model.same_grain("stored", "fresh"),
             set=", ".join(f"{quote(c)} = EXCLUDED.{quote(c)}" for c in model.values),
             stored_values=quote_all(model.values, prefix="stored."),
-            excluded_values=quote_all(model.values, prefix="EXCLUDED."),
+            fresh_values=quote_all(model.values, prefix="fresh."),
         )
 
     def _touched_statements(self, version: Version) -> Iterator[str]:
