@@ -148,7 +148,7 @@ async def test_settings_override_the_defaults(tmp_path: Path) -> None:
     with EmbeddedPostgres(tmp_path / "pg", settings={"work_mem": "7MB", "jit": "on"}) as server:
         assert await sql(server, "SHOW work_mem") == ["7MB"]
         assert await sql(server, "SHOW jit") == ["on"]
-        assert await sql(server, "SHOW max_wal_size") == ["2GB"]
+        assert await sql(server, "SHOW checkpoint_timeout") == ["15min"]
 
 
 async def test_nobody_enters_without_the_password(running: EmbeddedPostgres) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from progress_context.errors import LocalError
-from progress_context.local import cluster
+from progress_context.local import cluster, sizing
 from progress_context.local.account import Account, inside
 from progress_context.local.ports import LOOPBACK
 from progress_context.local.programs import POSTGRES, find_program
@@ -17,8 +17,6 @@ from progress_context.local.server import EmbeddedServer
 SETTINGS: Mapping[str, str] = {
     "fsync": "on",
     "synchronous_commit": "on",
-    "shared_buffers": "256MB",
-    "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "wal_compression": "off",
     "max_connections": "100",
@@ -26,7 +24,7 @@ SETTINGS: Mapping[str, str] = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-"""For a small machine; `EmbeddedPostgres(settings=…)` adds to them and overrides them."""
+"""With what `sizing` finds; `EmbeddedPostgres(settings=…)` adds to them and overrides them."""
 
 
 class EmbeddedPostgres(EmbeddedServer):
@@ -49,7 +47,7 @@ class EmbeddedPostgres(EmbeddedServer):
         settings: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(data_dir, port=port)
-        self._settings = {**SETTINGS, **(settings or {})}
+        self._settings = {**SETTINGS, **_sizes(data_dir), **(settings or {})}
 
     @property
     def url(self) -> str:
@@ -98,6 +96,13 @@ class EmbeddedPostgres(EmbeddedServer):
     def _is_ending(self) -> bool:
         status = cluster.read_status(self._work_dir)
         return status is not None and status[1] == "stopping"
+
+
+def _sizes(data_dir: Path) -> dict[str, str]:
+    return {
+        "shared_buffers": f"{sizing.buffer_megabytes()}MB",
+        "max_wal_size": f"{sizing.log_megabytes(data_dir)}MB",
+    }
 
 
 def running_url(data_dir: Path) -> str | None:
